@@ -1,0 +1,107 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <surveyd/error.hpp>
+
+namespace surveyd {
+
+/// A path for a system call: a literal or a string, without a copy.
+class PathRef {
+ public:
+  PathRef(const char* path) : path_(path) {}
+  PathRef(const std::string& path) : path_(path.c_str()) {}
+  [[nodiscard]] const char* c_str() const { return path_; }
+
+ private:
+  const char* path_;
+};
+
+enum class FileKind { regular, directory, character_device, other };
+
+struct FileInfo {
+  FileKind kind = FileKind::other;
+  unsigned device_major = 0;  ///< of a device node
+  unsigned device_minor = 0;
+  std::uint64_t inode = 0;
+};
+
+struct FileSystem {
+  std::uint64_t magic = 0;  ///< statfs(2) `f_type`
+  bool read_only = false;   ///< the mount or the file system is
+};
+
+/// CGROUP2_SUPER_MAGIC of linux/magic.h, and the tmpfs of hybrid hosts.
+inline constexpr std::uint64_t cgroup2_magic = 0x63677270;
+inline constexpr std::uint64_t tmpfs_magic = 0x01021994;
+
+struct DirectoryEntry {
+  std::string name;
+  bool is_directory = false;
+};
+
+/// Whose rights access(2) is asked about.
+enum class As { real_user, effective_user };
+
+/// The machine as surveyd sees it: every system call about files and this process goes through
+/// here. Paths are absolute on the machine, and relative to the directory on a host made by
+/// `enter`. Every call may fail with the errno of the system call that it names; none leaves a
+/// trace unless its name says so.
+class Host {
+ public:
+  Host() = default;
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+  virtual ~Host() = default;
+
+  /// A whole file: pseudo-files are read to their end, never by the size that stat gives.
+  [[nodiscard]] virtual Result<std::string> read(PathRef path) const = 0;
+  /// The names in a directory, sorted, without `.` and `..`.
+  [[nodiscard]] virtual Result<std::vector<DirectoryEntry>> list(PathRef path) const = 0;
+  /// stat(2), following links.
+  [[nodiscard]] virtual Result<FileInfo> stat(PathRef path) const = 0;
+  /// statfs(2).
+  [[nodiscard]] virtual Result<FileSystem> file_system(PathRef path) const = 0;
+  /// Opens read-write and non-blocking, says what was opened, and closes it; no ioctl, no I/O.
+  [[nodiscard]] virtual Result<FileInfo> try_open(PathRef path) const = 0;
+  /// access(2) with `mode` of R_OK, W_OK, X_OK.
+  [[nodiscard]] virtual Result<void> access(PathRef path, int mode, As as) const = 0;
+  /// An extended attribute of a directory; ENODATA when it has none of that name.
+  [[nodiscard]] virtual Result<std::string> attribute(PathRef path, const char* name) const = 0;
+
+  /// The path, relative to the directory that was entered, of the directory with this inode on a
+  /// file system that can be asked for it (open_by_handle_at(2); cgroup2 can). ESTALE when there
+  /// is none, EXDEV when it lies elsewhere, EPERM without CAP_DAC_READ_SEARCH.
+  [[nodiscard]] virtual Result<std::string> find_directory(std::uint64_t inode) const = 0;
+
+  /// Mode 0755. EEXIST when anything of that name is there.
+  [[nodiscard]] virtual Result<void> make_directory(PathRef path) = 0;
+  /// rmdir(2): never a file.
+  [[nodiscard]] virtual Result<void> remove_directory(PathRef path) = 0;
+  /// One write(2) of the whole text into an existing file.
+  [[nodiscard]] virtual Result<void> write(PathRef path, std::string_view text) = 0;
+  [[nodiscard]] virtual Result<void> set_attribute(PathRef path, const char* name,
+                                                   std::string_view value) = 0;
+
+  /// The same host, confined to a directory: it is opened once, everything is reached from that
+  /// descriptor, and no `..`, link or mount leads out of it (openat2(2)).
+  [[nodiscard]] virtual Result<std::unique_ptr<Host>> enter(PathRef directory) const = 0;
+
+  [[nodiscard]] virtual unsigned effective_uid() const = 0;
+  /// Whether a capability (CAP_… of linux/capability.h) is in the effective set; capget(2), so it
+  /// works without `/proc`.
+  [[nodiscard]] virtual Result<bool> has_effective_capability(int capability) const = 0;
+  /// uname(2): "6.1.0-18-amd64".
+  [[nodiscard]] virtual std::string kernel_release() const = 0;
+  [[nodiscard]] virtual std::optional<std::string> environment(const char* name) const = 0;
+  /// Blocks the calling thread; here so that retries can be tested without waiting.
+  virtual void pause(std::chrono::milliseconds time) = 0;
+};
+
+}  // namespace surveyd

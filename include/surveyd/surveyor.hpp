@@ -1,0 +1,105 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <surveyd/host.hpp>
+#include <surveyd/probe.hpp>
+#include <surveyd/survey.hpp>
+
+namespace surveyd {
+
+namespace run {
+class Worker;
+}
+
+/// The texts that follow from a survey alone, made once a survey and not once a request.
+struct Documents {
+  std::string capabilities;         ///< GET /capabilities
+  std::string daemon_capabilities;  ///< GET /api/v1/daemon/capabilities
+  std::string metrics;              ///< the part of GET /metrics that only a survey changes
+};
+
+/// A survey and its documents. Immutable once published.
+struct Snapshot {
+  Survey survey;
+  Documents documents;
+};
+
+struct SurveyorSettings {
+  std::chrono::seconds interval{30};
+  std::chrono::milliseconds probe_deadline{1000};  ///< then its finding is unknown: timed out
+  std::chrono::milliseconds stale_after{3000};     ///< a survey that takes longer than this
+  std::string cgroup_name = "zlayer";
+};
+
+/// Surveys at start, on a timer and when asked, off the executor's thread, and publishes each
+/// result on it. All members are called on the executor's thread.
+///
+/// Probes run one after another on a worker. One that does not return within its deadline is given
+/// up: its finding becomes unknown, a new worker goes on with the next probe, and until the stuck
+/// thread comes back that probe is not started again. So at most one thread a probe is ever stuck.
+class Surveyor {
+ public:
+  using Published = std::shared_ptr<const Snapshot>;
+  using Render = std::function<Documents(const Survey&)>;  ///< called on the worker
+  using Publish = std::function<void(const Published&)>;
+
+  /// `host` and `probes` have to outlive every worker thread, stuck ones too.
+  Surveyor(boost::asio::any_io_executor executor, const Host& host, std::span<const Probe> probes,
+           SurveyorSettings settings, Render render, Publish publish);
+  Surveyor(const Surveyor&) = delete;
+  Surveyor& operator=(const Surveyor&) = delete;
+  ~Surveyor();
+
+  /// The first survey, and the timer.
+  void start();
+
+  /// A survey now, or the end of the one that runs: concurrent callers share it. `done` gets its
+  /// snapshot.
+  void survey(std::function<void(const Published&)> done = {});
+
+  /// The last good snapshot; null before the first.
+  [[nodiscard]] const Published& current() const { return current_; }
+
+  /// No more surveys. False when a worker is stuck in the kernel.
+  [[nodiscard]] bool stop();
+
+ private:
+  struct Run;
+
+  static void execute(const std::shared_ptr<Run>& run, std::size_t from, unsigned attempt);
+  void begin();
+  void watch();
+  void give_up_late_probe();
+  void mark_stale();
+  void finish(const std::shared_ptr<Run>& run);
+  void schedule();
+
+  boost::asio::any_io_executor executor_;
+  const Host& host_;
+  std::span<const Probe> probes_;
+  SurveyorSettings settings_;
+  Render render_;
+  Publish publish_;
+
+  std::unique_ptr<run::Worker> worker_;
+  std::shared_ptr<Run> run_;  ///< null when no survey runs
+  std::shared_ptr<std::set<std::size_t>> stuck_;
+  boost::asio::steady_timer interval_timer_;
+  boost::asio::steady_timer watchdog_;
+  Published current_;
+  std::uint64_t generation_ = 0;
+  bool stopped_ = false;
+  std::vector<std::function<void(const Published&)>> waiting_;
+};
+
+}  // namespace surveyd

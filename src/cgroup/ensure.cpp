@@ -1,0 +1,305 @@
+#include <algorithm>
+#include <cerrno>
+
+#include <unistd.h>
+
+#include "cgroup/hierarchy.hpp"
+#include "cgroup/internals.hpp"
+#include "parse/words.hpp"
+
+namespace surveyd {
+namespace {
+
+using cgroup::child;
+using cgroup::self;
+using Words = std::vector<std::string>;
+
+bool contains(const Words& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+bool is(const Error& error, int error_number) {
+  return error.code == std::error_code{error_number, std::generic_category()};
+}
+
+Result<Words> read_words(const Host& tree, const std::string& path) {
+  const auto text = tree.read(path);
+  if (!text) return text.error();
+  return parse::words(*text);
+}
+
+std::string enabling(const Words& controllers) {
+  std::string text;
+  for (const std::string& controller : controllers)
+    text += (text.empty() ? "+" : " +") + controller;
+  return text;
+}
+
+void record(std::vector<ControllerOutcome>& outcomes, const std::string& name, const char* reason,
+            std::error_code error = {}) {
+  const auto known =
+      std::find_if(outcomes.begin(), outcomes.end(),
+                   [&name](const ControllerOutcome& outcome) { return outcome.name == name; });
+  // The outermost level that refuses is the cause of all that follows further in.
+  if (known == outcomes.end()) outcomes.push_back({name, false, reason, error});
+}
+
+const char* explain_mkdir(const Error& error) {
+  switch (error.code.value()) {
+    case EAGAIN:
+      return "cgroup.max.depth or cgroup.max.descendants of an ancestor is reached";
+    case ENOSPC:
+      return "the kernel is out of cgroup ids: removed cgroups may still be dying";
+    case EROFS:
+      return "the cgroup file system is mounted read-only here";
+    case EACCES:
+    case EPERM:
+      return "this cgroup is not delegated to the user that surveyd runs as";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+Result<EnsureReport> CgroupTree::ensure(Placement placement) {
+  if (const auto opened = open(); !opened) return opened.error();
+  if (placement == Placement::automatic) {
+    const auto chosen = automatic_placement();
+    if (!chosen) return chosen.error();
+    placement = *chosen;
+  }
+  const auto once = [&] {
+    return placement == Placement::host ? ensure_host_container_parent()
+                                        : ensure_daemon_leaf_and_container_parent();
+  };
+  // ENODEV: somebody removed a level while we worked in it. A new attempt makes it again.
+  auto report = once();
+  for (int again = 0; again < 2 && !report && is(report.error(), ENODEV); ++again) report = once();
+  return report;
+}
+
+Result<EnsureReport> CgroupTree::ensure_host_container_parent() {
+  if (const auto opened = open(); !opened) return opened.error();
+  // In a private cgroup namespace the root has a type, the no-internal-processes rule applies to
+  // it, and a directory made there would not be where the name says.
+  if (tree_->stat("cgroup.type")) {
+    Error error{.code = Fault::no_usable_cgroup2, .op = "stat", .path = shown("cgroup.type")};
+    error.detail =
+        "host placement needs the root of the whole tree, and this is the root of a private "
+        "cgroup namespace; ask for placement \"scope\"";
+    return error;
+  }
+  auto report = ensure_levels({"", cgroup_name_, child(cgroup_name_, "containers")});
+  if (!report) return report;
+  report->placement = Placement::host;
+  ensured_ = Placement::host;
+  return report;
+}
+
+Result<EnsureReport> CgroupTree::ensure_daemon_leaf_and_container_parent() {
+  if (const auto opened = open(); !opened) return opened.error();
+  const auto scope = own_scope();
+  if (!scope) return scope.error();
+  if (scope->path.empty() && !tree_->stat("cgroup.type")) {
+    Error error{.code = Fault::no_usable_cgroup2, .op = "stat", .path = shown("cgroup.type")};
+    error.detail =
+        "surveyd lives in the root cgroup and has no scope to divide; ask for placement "
+        "\"host\"";
+    return error;
+  }
+
+  const std::string leaf = child(scope->path, "init");
+  Rollback made{*tree_};
+  if (!scope->in_leaf)
+    if (const auto entered = enter_leaf(leaf, made); !entered) return entered.error();
+  std::vector<std::string> created;  // the leaf is in use from here on: it stays
+  for (const std::string& path : made.keep()) created.push_back(shown(path));
+
+  auto report = ensure_levels({scope->path, child(scope->path, "containers")});
+  if (!report) {
+    Error error = report.error();
+    if (!scope->in_leaf) error.detail += "; surveyd itself stays in " + shown(leaf);
+    return error;
+  }
+  created.insert(created.end(), report->created.begin(), report->created.end());
+  report->created = std::move(created);
+  report->placement = Placement::scope;
+  if (!scope->in_leaf) report->migrated.push_back({::getpid(), "surveyd"});
+  ensured_ = Placement::scope;
+  return report;
+}
+
+Result<void> CgroupTree::enter_leaf(const std::string& leaf, Rollback& made) {
+  if (auto level = make_level(leaf, made); !level) return level;
+  // A kernel without user attributes on cgroups only costs a second leaf level after a restart
+  // inside the leaf; everything else works.
+  (void)tree_->set_attribute(leaf, leaf_mark, "1");
+  // "0" is the writer itself: no pid that could be reused.
+  if (const auto moved = tree_->write(child(leaf, "cgroup.procs"), "0"); !moved) {
+    Error error = moved.error();
+    if (is(error, EBUSY)) error.detail = "the leaf has controllers enabled for children";
+    if (is(error, EOPNOTSUPP)) error.detail = "the leaf is threaded";
+    if (is(error, EACCES))
+      error.detail = "no right to move a process out of the cgroup that surveyd is in";
+    return error;
+  }
+  const auto scope = own_scope();
+  if (scope && scope->in_leaf) return {};
+  const auto procs = read_words(*tree_, child(leaf, "cgroup.procs"));
+  if (procs && contains(*procs, std::to_string(::getpid()))) return {};
+  return Error{.code = Fault::not_read_back, .op = "write 0", .path = shown(leaf)};
+}
+
+Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& levels) {
+  const auto wanted = read_words(*tree_, child(levels.front(), "cgroup.controllers"));
+  if (!wanted) return wanted.error();
+  const std::string& parent = levels.back();
+
+  Rollback made{*tree_};
+  const auto failed = [&](Error error) {
+    for (const std::string& path : made.undo())
+      error.detail += "; " + shown(path) + " was made and could not be removed again";
+    return error;
+  };
+  std::vector<ControllerOutcome> refused;
+  for (const std::string& level : levels) {
+    if (&level != &levels.front())
+      if (const auto present = make_level(level, made); !present) return failed(present.error());
+    if (const auto delegated = delegate(level, *wanted, refused); !delegated)
+      return failed(delegated.error());
+  }
+
+  // Nothing is reported that was not read back.
+  const auto type = tree_->read(child(parent, "cgroup.type"));
+  if (!type) return failed(type.error());
+  if (parse::trimmed(*type) != "domain") {
+    Error error{.code = Fault::not_a_domain, .op = "read", .path = shown(parent)};
+    error.detail = "its cgroup.type is \"" + std::string{parse::trimmed(*type)} +
+                   "\": containers need a domain, and this cannot be undone from here";
+    return failed(error);
+  }
+  const auto enabled = read_words(*tree_, child(parent, "cgroup.subtree_control"));
+  if (!enabled) return failed(enabled.error());
+
+  EnsureReport report;
+  report.container_parent = shown(parent);
+  for (const std::string& name : *wanted) {
+    if (contains(*enabled, name)) {
+      report.controllers.push_back({name, true, {}, {}});
+      continue;
+    }
+    record(refused, name, "not_read_back");
+    report.controllers.push_back(
+        *std::find_if(refused.begin(), refused.end(),
+                      [&name](const ControllerOutcome& one) { return one.name == name; }));
+  }
+  // A parent whose children can be given nothing at all is no success.
+  const bool any = std::any_of(report.controllers.begin(), report.controllers.end(),
+                               [](const ControllerOutcome& one) { return one.enabled; });
+  if (!any && !report.controllers.empty()) {
+    const ControllerOutcome& first = report.controllers.front();
+    Error error{.code = first.error, .op = "write +" + first.name, .path = shown(parent)};
+    if (!error.code) error.code = Fault::not_read_back;
+    error.detail = "no controller can be delegated";
+    return failed(error);
+  }
+  for (const std::string& path : made.keep()) report.created.push_back(shown(path));
+  return report;
+}
+
+Result<void> CgroupTree::make_level(const std::string& path, Rollback& made) {
+  const auto result = tree_->make_directory(path);
+  if (result) {
+    made.made(path);
+    return {};
+  }
+  Error error = result.error();
+  if (is(error, EEXIST)) {
+    const auto info = tree_->stat(path);
+    if (!info) return info.error();
+    if (info->kind == FileKind::directory) return {};
+    return os_error(ENOTDIR, "mkdir", error.path);
+  }
+  // On a read-only or foreign tree mkdir of what is there may say so before it says EEXIST.
+  if (const auto info = tree_->stat(path); info && info->kind == FileKind::directory) return {};
+  error.detail = explain_mkdir(error);
+  return error;
+}
+
+Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted,
+                                  std::vector<ControllerOutcome>& outcomes) {
+  const auto offered = read_words(*tree_, child(level, "cgroup.controllers"));
+  if (!offered) return offered.error();
+  const std::string control = child(level, "cgroup.subtree_control");
+  const auto enabled = read_words(*tree_, control);
+  if (!enabled) return enabled.error();
+
+  Words missing;
+  for (const std::string& name : wanted) {
+    if (contains(*enabled, name)) continue;
+    if (contains(*offered, name))
+      missing.push_back(name);
+    else
+      record(outcomes, name, "not_offered_by_parent");
+  }
+  if (missing.empty()) return {};
+
+  // Processes that left a moment ago, our own threads among them, keep it busy for an instant.
+  auto written = tree_->write(control, enabling(missing));
+  const bool real_root = level.empty() && !tree_->stat("cgroup.type");
+  for (int tries = 0; tries < 1000 && !written && is(written.error(), EBUSY) && !real_root;
+       ++tries) {
+    const auto procs = read_words(*tree_, child(level, "cgroup.procs"));
+    if (!procs || !procs->empty()) break;
+    tree_->pause(std::chrono::milliseconds{1});
+    written = tree_->write(control, enabling(missing));
+  }
+  if (written) return {};
+
+  const Error& error = written.error();
+  switch (error.code.value()) {
+    case EBUSY:
+    case EINVAL:
+    case ENOENT:
+    case EPERM: {
+      if (real_root && is(error, EBUSY)) break;
+      // Never one by one over resident processes: cpu, cpuset, pids and perf_event would be
+      // accepted, make this a thread root, and every child of it invalid as a domain.
+      std::vector<Process> residents;
+      if (!real_root) residents = processes_of(level);
+      if (is(error, EBUSY) || !residents.empty()) {
+        Error busy = error;
+        busy.code = Fault::occupied;
+        busy.op = "write " + enabling(missing);
+        busy.detail =
+            "the no-internal-processes rule: a cgroup with processes of its own cannot "
+            "delegate controllers";
+        busy.processes = std::move(residents);
+        return busy;
+      }
+      // The combined write is all or nothing: find out which ones it was.
+      for (const std::string& name : missing) {
+        const auto one = tree_->write(control, "+" + name);
+        if (!one) record(outcomes, name, "refused", one.error().code);
+      }
+      return {};
+    }
+    case EACCES:
+    case EROFS:
+      break;
+    default: {
+      Error other = error;
+      other.op = "write " + enabling(missing);
+      if (is(other, EOPNOTSUPP)) {
+        other.code = Fault::not_a_domain;
+        other.detail = "the cgroup or one above it is threaded";
+      }
+      return other;
+    }
+  }
+  for (const std::string& name : missing) record(outcomes, name, "refused", error.code);
+  return {};
+}
+
+}  // namespace surveyd

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <string>
+
+namespace surveyd::cli {
+
+/// The log goes to standard error, one record a line, whatever the message holds.
+void start_log(const std::string& level, const std::string& format);
+
+}  // namespace surveyd::cli

@@ -1,0 +1,183 @@
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <surveyd/cgroup_tree.hpp>
+#include <surveyd/surveyor.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/log.hpp"
+#include "host/process_usage.hpp"
+#include "host/real_host.hpp"
+#include "http/server.hpp"
+#include "json/documents.hpp"
+
+namespace surveyd::cli {
+namespace {
+
+constexpr int cannot_start = 2;
+
+/// Something that the operator has to change before the daemon can start; one line.
+struct StartFailure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+[[noreturn]] void fail(const std::string& where, const Error& error) {
+  throw StartFailure("cannot listen on " + where + ": " + error.code.message() + " (" + error.op +
+                     " " + error.path + ")");
+}
+
+void open_tcp(http::Server& server, const std::string& text, bool remote, bool optional) {
+  const auto wanted = parse_tcp_address(text);
+  auto socket = listen_tcp(*wanted);
+  if (!socket) {
+    // A machine without IPv6 has no ::1, and nobody asked for it by name.
+    const bool no_ipv6 = socket.error().code == std::errc::address_not_available ||
+                         socket.error().code == std::errc::address_family_not_supported;
+    if (!optional || !no_ipv6) fail(text, socket.error());
+    spdlog::info("not listening on {}: {}", text, socket.error().code.message());
+    return;
+  }
+  const auto bound = bound_address(socket->get());
+  if (!bound) fail(text, bound.error());
+  spdlog::info("listening on {}{}", server.add_tcp(std::move(*socket), *bound, remote),
+               remote ? ", reads only" : "");
+  if (remote) spdlog::warn("{} is not encrypted and answers to everybody who can reach it", text);
+}
+
+/// The path that is served, empty when there is none.
+std::string open_unix(http::Server& server, const Settings& settings) {
+  const bool asked = settings.unix_socket.has_value();
+  const std::string path = settings.unix_socket.value_or(default_unix_socket);
+  if (path.empty()) return path;
+  auto socket = listen_unix(path, !asked);
+  if (!socket) {
+    const Error& error = socket.error();
+    const bool no_place = error.code == std::errc::permission_denied ||
+                          error.code == std::errc::read_only_file_system;
+    if (asked || !no_place) fail(path, error);
+    spdlog::info("no Unix socket: {} cannot be made: {}", error.path, error.code.message());
+    return {};
+  }
+  spdlog::info("listening on {}", server.add_unix(std::move(*socket), path));
+  return path;
+}
+
+void open_listeners(http::Server& server, http::Service& service, const Settings& settings) {
+  if (settings.listen.empty())
+    for (const char* address : default_listen)
+      open_tcp(server, address, false, std::string_view{address}.starts_with('['));
+  for (const std::string& address : settings.listen) open_tcp(server, address, false, false);
+  for (const std::string& address : settings.listen_remote) open_tcp(server, address, true, false);
+  service.unix_socket = open_unix(server, settings);
+}
+
+/// One line for the first survey, and one for each change after it.
+void log_changes(const Survey* before, const Survey& after) {
+  const char* mode = to_string(after.capabilities.effective_mode);
+  const char* assessed = to_string(after.assessment.mode);
+  if (before == nullptr) {
+    spdlog::info("surveyed: effective_mode={} assessed_mode={}", mode, assessed);
+    return;
+  }
+  for (const Finding& finding : after.findings.all()) {
+    const Status was = before->findings.status(finding.id);
+    if (was != finding.status)
+      spdlog::info("{} changed from {} to {}: {}", finding.id, to_string(was),
+                   to_string(finding.status), finding.reason);
+  }
+  if (before->capabilities.effective_mode != after.capabilities.effective_mode ||
+      before->assessment.mode != after.assessment.mode)
+    spdlog::info("effective_mode={} assessed_mode={}", mode, assessed);
+}
+
+int run(const Settings& settings) {
+  const RealHost host;
+  const metrics::Build build{SURVEYD_VERSION, SURVEYD_REVISION, SURVEYD_COMPILER,
+                             host.kernel_release()};
+  boost::asio::io_context context{1};
+  metrics::Counters counters;
+  CgroupTree tree{host, settings.cgroup_name};
+  http::Access access{tree};
+  run::Worker cgroup_worker;
+
+  http::Service* publish_to = nullptr;
+  Surveyor::Published last;
+  const auto render = [&host, &build](const Survey& survey) {
+    return Documents{json::capabilities(survey), json::daemon_capabilities(survey),
+                     metrics::of_survey(survey, process_usage(host), build)};
+  };
+  const auto publish = [&](const Surveyor::Published& snapshot) {
+    publish_to->publish(snapshot);
+    if (snapshot->survey.run.stale) return;
+    const Survey* before = last ? &last->survey : nullptr;
+    counters.surveyed(before, snapshot->survey);
+    log_changes(before, snapshot->survey);
+    last = snapshot;
+  };
+  SurveyorSettings surveyor_settings;
+  surveyor_settings.interval = settings.interval;
+  surveyor_settings.cgroup_name = settings.cgroup_name;
+  Surveyor surveyor{context.get_executor(), host, catalogue(), surveyor_settings, render, publish};
+
+  http::Service service{surveyor, tree, access, cgroup_worker, counters, {}, {}, {}, {}, {}};
+  service.load_page();
+  publish_to = &service;
+  http::Server server{context, service};
+  open_listeners(server, service, settings);
+
+  boost::asio::signal_set surveys{context, SIGHUP};
+  std::function<void()> await_hangup = [&] {
+    surveys.async_wait([&](const boost::system::error_code& error, int) {
+      if (error) return;
+      surveyor.survey();
+      await_hangup();
+    });
+  };
+  boost::asio::signal_set ends{context, SIGTERM, SIGINT};
+  ends.async_wait([&](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    spdlog::info("signal {}: finishing open requests", signal);
+    server.drain([&context] { context.stop(); });
+  });
+
+  await_hangup();
+  server.start();
+  surveyor.start();
+  context.run();
+
+  if (!service.unix_socket.empty()) ::unlink(service.unix_socket.c_str());
+  const bool surveys_ended = surveyor.stop();
+  const bool changes_ended = cgroup_worker.stop(std::chrono::milliseconds{200});
+  spdlog::info("ended");
+  if (!surveys_ended || !changes_ended) {
+    // A thread is stuck in the kernel and still uses what would be destroyed now.
+    spdlog::default_logger()->flush();
+    std::_Exit(EXIT_SUCCESS);
+  }
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int serve(const Settings& settings) {
+  start_log(settings.log_level, settings.log_format);
+  // The pipe behind the log may close as well as any client.
+  std::signal(SIGPIPE, SIG_IGN);
+  ::umask(0022);  // the rights that cgroup directories are made with
+  for (const std::string& variable : settings.unknown_variables)
+    spdlog::warn("the environment variable {} is not a setting", variable);
+  try {
+    return run(settings);
+  } catch (const StartFailure& failure) {
+    std::cerr << "surveyd: " << failure.what() << "\n";
+    return cannot_start;
+  }
+}
+
+}  // namespace surveyd::cli

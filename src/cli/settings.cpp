@@ -1,0 +1,226 @@
+#include "cli/settings.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include <surveyd/container_id.hpp>
+#include <surveyd/probe.hpp>
+
+#include "host/listening.hpp"
+
+namespace surveyd::cli {
+namespace {
+
+constexpr int wrong_usage = 2;
+
+std::string variable_of(const std::string& option) {
+  std::string name = "SURVEYD_" + option;
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+    return c == '-' ? '_' : static_cast<char>(std::toupper(c));
+  });
+  return name;
+}
+
+std::string check_address(const std::string& text) {
+  const auto address = parse_tcp_address(text);
+  return address ? std::string{} : "\"" + text + "\": " + address.error().detail;
+}
+
+std::string check_loopback(const std::string& text) {
+  if (std::string wrong = check_address(text); !wrong.empty()) return wrong;
+  if (parse_tcp_address(text)->is_loopback()) return {};
+  return text + " is not a loopback address; --listen-remote takes others, for reads only";
+}
+
+std::string check_cgroup_name(const std::string& name) {
+  if (is_cgroup_name(name)) return {};
+  return "\"" + name + "\" cannot be a cgroup's name: letters, digits, '_', '.' and '-' only";
+}
+
+std::string check_finding(const std::string& id) {
+  std::string known;
+  for (const Probe& probe : catalogue()) {
+    if (id == probe.id) return {};
+    known += std::string{known.empty() ? "" : ", "} + probe.id;
+  }
+  return "\"" + id + "\" is not a finding; there are " + known;
+}
+
+CLI::Validator validator(std::string (*check)(const std::string&)) {
+  return CLI::Validator{[check](std::string& text) { return check(text); }, ""};
+}
+
+/// The options, bound to a Settings object.
+class Parser {
+ public:
+  Parser();
+  Parser(const Parser&) = delete;
+  Parser& operator=(const Parser&) = delete;
+
+  /// Throws what CLI11 throws.
+  Settings parse(int argc, const char* const* argv);
+
+  [[nodiscard]] int exit(const CLI::ParseError& error) { return app_.exit(error); }
+  [[nodiscard]] const std::string& config() const { return config_; }
+  [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  template <class T>
+  CLI::Option* setting(const std::string& name, T& target, const std::string& help) {
+    names_.push_back(name);
+    return app_.add_option("--" + name, target, help)->envname(variable_of(name));
+  }
+
+  CLI::App app_{
+      "Says what a container orchestrator can do on this machine, over HTTP and to "
+      "Prometheus, and prepares its cgroups."};
+  CLI::App* survey_ = nullptr;
+  CLI::App* check_ = nullptr;
+  Settings settings_;
+  unsigned interval_ = 30;
+  std::string unix_socket_;
+  CLI::Option* unix_option_ = nullptr;
+  std::string config_;
+  std::vector<std::string> names_;
+};
+
+Parser::Parser() {
+  app_.name("surveyd");
+  app_.set_version_flag("--version", "surveyd " SURVEYD_VERSION " (" SURVEYD_REVISION ")");
+  app_.add_option("--config", config_, "Read settings from this file (name = value)")
+      ->envname("SURVEYD_CONFIG")
+      ->type_name("FILE");
+
+  setting("listen", settings_.listen,
+          "Loopback address to serve on, repeatable [127.0.0.1:9847, [::1]:9847]")
+      ->delimiter(',')
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->check(validator(check_loopback))
+      ->type_name("ADDR:PORT");
+  setting("listen-remote", settings_.listen_remote,
+          "Any other address to serve on, reads only, repeatable")
+      ->delimiter(',')
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->check(validator(check_address))
+      ->type_name("ADDR:PORT");
+  unix_option_ = setting("unix-socket", unix_socket_,
+                         std::string{"Unix socket to serve on, \"none\" for none ["} +
+                             default_unix_socket + "]")
+                     ->type_name("PATH");
+  setting("interval", interval_, "Seconds between surveys [30]")
+      ->check(CLI::Range(1U, 86400U))
+      ->type_name("SECONDS");
+  setting("cgroup-name", settings_.cgroup_name,
+          "Directory for containers at the cgroup root [zlayer]")
+      ->check(validator(check_cgroup_name))
+      ->type_name("NAME");
+  setting("log-level", settings_.log_level, "debug, info, warn, error [info]")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}).description(""))
+      ->type_name("LEVEL");
+  setting("log-format", settings_.log_format, "text or json, one record a line [text]")
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->type_name("FORMAT");
+
+  app_.require_subcommand(0, 1);
+  app_.add_subcommand("serve", "Run the daemon (the default)")->fallthrough();
+  survey_ = app_.add_subcommand("survey", "Survey once and print what was found")->fallthrough();
+  survey_->add_flag("--json", settings_.json, "Print the document of GET /capabilities");
+
+  check_ =
+      app_.add_subcommand("check", "Exit 0 if all holds, 1 if not (and say why), 2 on wrong usage")
+          ->fallthrough();
+  const auto mode = CLI::IsMember({"full", "nested_adaptive", "degraded"}).description("");
+  check_->add_option("--mode", settings_.mode, "effective_mode has to be this one")
+      ->check(mode)
+      ->type_name("MODE");
+  check_->add_option("--assessed-mode", settings_.assessed_mode, "assessed_mode has to be this one")
+      ->check(mode)
+      ->type_name("MODE");
+  std::string findings;
+  for (const Probe& probe : catalogue())
+    findings += std::string{"\n  "} + probe.id + ": " + probe.summary;
+  check_
+      ->add_option("--require", settings_.required,
+                   "Findings that have to be yes, separated by commas:" + findings)
+      ->delimiter(',')
+      ->check(validator(check_finding))
+      ->type_name("FINDING,...");
+}
+
+Settings Parser::parse(int argc, const char* const* argv) {
+  app_.parse(argc, argv);
+  settings_.interval = std::chrono::seconds{interval_};
+  if (unix_option_->count() > 0)
+    settings_.unix_socket = unix_socket_ == "none" ? std::string{} : unix_socket_;
+  if (survey_->parsed()) settings_.command = Command::survey;
+  if (check_->parsed()) {
+    settings_.command = Command::check;
+    if (settings_.mode.empty() && settings_.assessed_mode.empty() && settings_.required.empty())
+      throw CLI::ValidationError("check", "needs --mode, --assessed-mode or --require");
+  }
+  return std::move(settings_);
+}
+
+// A variable that is no setting may be a typing error, or one that Kubernetes makes for a service
+// called surveyd: worth a warning, no reason to fail.
+std::vector<std::string> unknown_variables(const std::vector<std::string>& names) {
+  std::vector<std::string> unknown;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text{*entry};
+    const std::string variable{text.substr(0, text.find('='))};
+    if (!variable.starts_with("SURVEYD_") || variable == "SURVEYD_CONFIG") continue;
+    if (std::none_of(names.begin(), names.end(), [&variable](const std::string& name) {
+          return variable_of(name) == variable;
+        }))
+      unknown.push_back(variable);
+  }
+  return unknown;
+}
+
+// The file ranks below the environment, so its settings become variables that are not set yet.
+void load_file(const std::string& path, const std::vector<std::string>& names) {
+  std::ifstream file{path};
+  if (!file) throw CLI::FileError::Missing(path);
+  for (const CLI::ConfigItem& item : CLI::ConfigTOML{}.from_config(file)) {
+    if (item.name == "++" || item.name == "--") continue;  // CLI11's marks of a section
+    if (!item.parents.empty() || std::find(names.begin(), names.end(), item.name) == names.end())
+      throw CLI::ConfigError("\"" + item.fullname() + "\" in " + path + " is not a setting");
+    std::string value;
+    for (const std::string& input : item.inputs) value += (value.empty() ? "" : ",") + input;
+    ::setenv(variable_of(item.name).c_str(), value.c_str(), 0);
+  }
+}
+
+}  // namespace
+
+std::variant<Settings, int> parse_settings(int argc, const char* const* argv) {
+  Parser first;
+  std::string from;
+  try {
+    Settings settings = first.parse(argc, argv);
+    const std::vector<std::string> unknown = unknown_variables(first.names());
+    if (!first.config().empty()) {
+      load_file(first.config(), first.names());
+      from = " (settings file " + first.config() + ")";
+      settings = Parser{}.parse(argc, argv);
+    }
+    settings.unknown_variables = unknown;
+    return settings;
+  } catch (const CLI::Success& help) {
+    return first.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::string line = error.what();
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    std::cerr << "surveyd: " << line << from << "\n";
+    return wrong_usage;
+  }
+}
+
+}  // namespace surveyd::cli

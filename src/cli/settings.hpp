@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <surveyd/mode.hpp>
+
+namespace surveyd::cli {
+
+enum class Command { serve, survey, check };
+
+/// What the command line, the environment and the settings file said, in this order of precedence.
+struct Settings {
+  Command command = Command::serve;
+
+  std::vector<std::string> listen;         ///< loopback addresses; empty: the default ones
+  std::vector<std::string> listen_remote;  ///< addresses for reads only
+  std::optional<std::string> unix_socket;  ///< empty text: none; not set: the default one
+  std::chrono::seconds interval{30};
+  std::string cgroup_name = "zlayer";
+  std::string log_level = "info";
+  std::string log_format = "text";
+
+  bool json = false;                           ///< survey
+  std::string mode;                            ///< check; empty: not asked
+  std::string assessed_mode;                   ///< check; empty: not asked
+  std::vector<std::string> required;           ///< check: findings that have to be yes
+  std::vector<std::string> unknown_variables;  ///< SURVEYD_… that are no settings
+};
+
+inline constexpr const char* default_unix_socket = "/run/surveyd/surveyd.sock";
+inline constexpr const char* default_listen[] = {"127.0.0.1:9847", "[::1]:9847"};
+
+/// The settings, or the exit status after help, version or one line about what is wrong (2).
+[[nodiscard]] std::variant<Settings, int> parse_settings(int argc, const char* const* argv);
+
+}  // namespace surveyd::cli

@@ -1,0 +1,78 @@
+#include <surveyd/mode.hpp>
+
+#include "domain/evidence.hpp"
+
+namespace surveyd {
+namespace {
+
+/// A boolean field that the reference and the assessment answer from different findings.
+void compare(std::vector<Disagreement>& list, const char* field, bool reference, bool assessed,
+             std::string why) {
+  if (reference != assessed) list.push_back({field, reference, assessed, std::move(why)});
+}
+
+FieldValue path_or_null(const std::string& path, bool present) {
+  return present ? FieldValue{path} : FieldValue{};
+}
+
+}  // namespace
+
+const char* to_string(Mode mode) {
+  switch (mode) {
+    case Mode::full:
+      return "full";
+    case Mode::nested_adaptive:
+      return "nested_adaptive";
+    case Mode::degraded:
+      break;
+  }
+  return "degraded";
+}
+
+Classification classify(const Findings& findings) {
+  Classification result;
+  auto& unmet = result.unmet_for_full;
+  // Only a clear "no" proves that the process is not nested.
+  if (findings.status("is_nested") != Status::no)
+    unmet.push_back({"is_nested", findings.reason("is_nested")});
+  for (const char* id : {"can_write_cgroup_root", "has_cap_net_admin", "tun_device_available"})
+    if (!findings.is_yes(id)) unmet.push_back({id, findings.reason(id)});
+
+  if (unmet.empty())
+    result.mode = Mode::full;
+  else if (findings.is_yes("can_write_cgroup_root") || findings.is_yes("cgroup_parent"))
+    result.mode = Mode::nested_adaptive;
+  return result;
+}
+
+Assessment assess(const Findings& findings, Mode reference) {
+  const bool contained = findings.status("container") != Status::no;
+  const bool host = findings.is_yes("cgroup_host_placement");
+  const bool scope = findings.is_yes("cgroup_scope_placement");
+  const bool tun = tun_is_genuine(findings);
+
+  Assessment result;
+  if (!contained && host && findings.is_yes("has_cap_net_admin") && tun)
+    result.mode = Mode::full;
+  else if (host || scope)
+    result.mode = Mode::nested_adaptive;
+  if (result.mode == reference) return result;
+
+  auto& list = result.disagreements;
+  list.push_back({"effective_mode", std::string{to_string(reference)},
+                  std::string{to_string(result.mode)},
+                  "the fields below differ from what the kernel really grants here"});
+  compare(list, "is_nested", findings.is_yes("is_nested"), contained, findings.reason("container"));
+  compare(list, "can_write_cgroup_root", findings.is_yes("can_write_cgroup_root"), host,
+          findings.reason("cgroup_host_placement"));
+  compare(list, "tun_device_available", findings.is_yes("tun_device_available"), tun,
+          findings.reason("tun_device_available"));
+  const bool parent = findings.is_yes("cgroup_parent");
+  if (parent != scope)
+    list.push_back({"cgroup_parent", path_or_null(findings.value("cgroup_parent"), parent),
+                    path_or_null(findings.value("cgroup_scope_placement"), scope),
+                    findings.reason("cgroup_scope_placement")});
+  return result;
+}
+
+}  // namespace surveyd

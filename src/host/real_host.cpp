@@ -1,0 +1,307 @@
+#include "host/real_host.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/capability.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+namespace surveyd {
+namespace {
+
+// A signal handler that restarts nothing must not turn into a wrong answer.
+template <class Call>
+auto retry_interrupted(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+FileInfo describe(const struct stat& status) {
+  FileInfo info;
+  info.inode = status.st_ino;
+  if (S_ISREG(status.st_mode)) info.kind = FileKind::regular;
+  if (S_ISDIR(status.st_mode)) info.kind = FileKind::directory;
+  if (S_ISCHR(status.st_mode)) {
+    info.kind = FileKind::character_device;
+    info.device_major = major(status.st_rdev);
+    info.device_minor = minor(status.st_rdev);
+  }
+  return info;
+}
+
+// What openat2 does, for a kernel before 5.6 or a seccomp filter that does not know it: one
+// component at a time, none of them a link or `..`. Mounts are not told apart, which is why the
+// caller proves the file system by its magic.
+int open_beneath_stepwise(int root, const char* path, int flags) {
+  UniqueFd at{::dup(root)};
+  std::string_view rest{path};
+  while (true) {
+    while (rest.starts_with('/')) rest.remove_prefix(1);
+    const std::string name{rest.substr(0, rest.find('/'))};
+    rest.remove_prefix(name.size());
+    if (name == "..") {
+      errno = EXDEV;
+      return -1;
+    }
+    const bool last = rest.find_first_not_of('/') == std::string_view::npos;
+    const int step = last ? flags : O_PATH | O_DIRECTORY | O_CLOEXEC;
+    UniqueFd next{::openat(at.get(), name.empty() ? "." : name.c_str(), step | O_NOFOLLOW)};
+    if (!next || last) return next.release();
+    at = std::move(next);
+  }
+}
+
+int open_beneath(int root, const char* path, int flags) {
+  open_how how{};
+  how.flags = static_cast<unsigned>(flags);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+  const long fd = ::syscall(SYS_openat2, root, path, &how, sizeof how);
+  // A seccomp filter answers ENOSYS or EPERM; the kernel's own refusals come back the same way
+  // from the second attempt.
+  if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+    return open_beneath_stepwise(root, path, flags);
+  return static_cast<int>(fd);
+}
+
+}  // namespace
+
+Error RealHost::last_error(const char* op, PathRef path) const {
+  const int error_number = errno;  // before the strings allocate
+  std::string shown = root_path_;
+  if (std::string_view{path.c_str()} != ".")
+    shown += (root_path_.empty() ? "" : "/") + std::string{path.c_str()};
+  return os_error(error_number, op, std::move(shown));
+}
+
+Result<UniqueFd> RealHost::open(PathRef path, int flags) const {
+  const int fd = retry_interrupted([&] {
+    return root_ ? open_beneath(root_.get(), path.c_str(), flags | O_CLOEXEC)
+                 : ::open(path.c_str(), flags | O_CLOEXEC);
+  });
+  if (fd < 0) return last_error("open", path);
+  return UniqueFd{fd};
+}
+
+Result<std::string> RealHost::read(PathRef path) const {
+  auto file = open(path, O_RDONLY);
+  if (!file) return file.error();
+  std::string text;
+  std::array<char, 4096> chunk;
+  while (true) {
+    const ssize_t count =
+        retry_interrupted([&] { return ::read(file->get(), chunk.data(), chunk.size()); });
+    if (count < 0) return last_error("read", path);
+    if (count == 0) return text;
+    text.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+}
+
+Result<std::vector<DirectoryEntry>> RealHost::list(PathRef path) const {
+  auto file = open(path, O_RDONLY | O_DIRECTORY);
+  if (!file) return file.error();
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory{::fdopendir(file->get()), ::closedir};
+  if (!directory) return last_error("opendir", path);
+  (void)file->release();  // closedir() closes it
+
+  std::vector<DirectoryEntry> entries;
+  errno = 0;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const std::string_view name{entry->d_name};
+    if (name != "." && name != "..")
+      entries.push_back({std::string{name}, entry->d_type == DT_DIR});
+    errno = 0;
+  }
+  if (errno != 0) return last_error("readdir", path);
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return entries;
+}
+
+Result<FileInfo> RealHost::stat(PathRef path) const {
+  struct stat status {};
+  if (!root_) {
+    if (::stat(path.c_str(), &status) != 0) return last_error("stat", path);
+    return describe(status);
+  }
+  auto file = open(path, O_PATH);
+  if (!file) return file.error();
+  if (::fstat(file->get(), &status) != 0) return last_error("stat", path);
+  return describe(status);
+}
+
+Result<FileSystem> RealHost::file_system(PathRef path) const {
+  struct statfs status {};
+  if (!root_) {
+    if (retry_interrupted([&] { return ::statfs(path.c_str(), &status); }) != 0)
+      return last_error("statfs", path);
+  } else {
+    auto file = open(path, O_PATH);
+    if (!file) return file.error();
+    if (retry_interrupted([&] { return ::fstatfs(file->get(), &status); }) != 0)
+      return last_error("statfs", path);
+  }
+  return FileSystem{.magic = static_cast<std::uint64_t>(status.f_type),
+                    .read_only = (status.f_flags & ST_RDONLY) != 0};
+}
+
+Result<FileInfo> RealHost::try_open(PathRef path) const {
+  auto file = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
+  if (!file) return file.error();
+  struct stat status {};
+  if (::fstat(file->get(), &status) != 0) return last_error("fstat", path);
+  return describe(status);
+}
+
+Result<void> RealHost::access(PathRef path, int mode, As as) const {
+  const int flags = as == As::effective_user ? AT_EACCESS : 0;
+  if (!root_) {
+    if (::faccessat(AT_FDCWD, path.c_str(), mode, flags) != 0) return last_error("access", path);
+    return {};
+  }
+  auto file = open(path, O_PATH);
+  if (!file) return file.error();
+  // glibc's faccessat() emulates flags that it does not know; the system call takes them all.
+  if (::syscall(SYS_faccessat2, file->get(), "", mode, flags | AT_EMPTY_PATH) != 0)
+    return last_error("access", path);
+  return {};
+}
+
+Result<std::string> RealHost::attribute(PathRef path, const char* name) const {
+  auto directory = open(path, O_RDONLY | O_DIRECTORY);
+  if (!directory) return directory.error();
+  std::array<char, 256> value;
+  const ssize_t size = ::fgetxattr(directory->get(), name, value.data(), value.size());
+  if (size < 0) return last_error("getxattr", path);
+  return std::string{value.data(), static_cast<std::size_t>(size)};
+}
+
+Result<std::string> RealHost::find_directory(std::uint64_t inode) const {
+  // A kernfs handle is the inode number alone (include/linux/exportfs.h, FILEID_KERNFS).
+  constexpr int fileid_kernfs = 0xfe;
+  alignas(file_handle) std::array<char, sizeof(file_handle) + sizeof inode> memory{};
+  auto* handle = reinterpret_cast<file_handle*>(memory.data());
+  handle->handle_bytes = sizeof inode;
+  handle->handle_type = fileid_kernfs;
+  std::memcpy(memory.data() + offsetof(file_handle, f_handle), &inode, sizeof inode);
+
+  auto mount = open(".", O_RDONLY | O_DIRECTORY);  // O_PATH does not do here
+  if (!mount) return mount.error();
+  const UniqueFd directory{::open_by_handle_at(mount->get(), handle, O_PATH | O_CLOEXEC)};
+  if (!directory) return last_error("open_by_handle_at", ".");
+
+  const auto path_of = [](int fd) {
+    std::array<char, PATH_MAX> path;
+    const std::string link = "/proc/self/fd/" + std::to_string(fd);
+    const ssize_t size = ::readlink(link.c_str(), path.data(), path.size());
+    return std::string(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  };
+  const std::string root = path_of(mount->get());
+  const std::string path = path_of(directory.get());
+  if (root.empty() || path.empty()) return last_error("readlink", "/proc/self/fd");
+  if (path == root) return std::string{};
+  if (path.starts_with(root + "/")) return path.substr(root.size() + 1);
+  errno = EXDEV;
+  return last_error("open_by_handle_at", ".");
+}
+
+Result<RealHost::Entry> RealHost::locate_entry(PathRef path) const {
+  const std::string_view text{path.c_str()};
+  const auto slash = text.rfind('/');
+  const std::string parent{slash == std::string_view::npos ? "." : text.substr(0, slash + 1)};
+  std::string name{slash == std::string_view::npos ? text : text.substr(slash + 1)};
+  auto directory = open(parent, O_PATH | O_DIRECTORY);
+  if (!directory) return directory.error();
+  return Entry{std::move(*directory), std::move(name)};
+}
+
+Result<void> RealHost::make_directory(PathRef path) {
+  auto entry = locate_entry(path);
+  if (!entry) return entry.error();
+  if (::mkdirat(entry->directory.get(), entry->name.c_str(), 0755) != 0)
+    return last_error("mkdir", path);
+  return {};
+}
+
+Result<void> RealHost::remove_directory(PathRef path) {
+  auto entry = locate_entry(path);
+  if (!entry) return entry.error();
+  if (::unlinkat(entry->directory.get(), entry->name.c_str(), AT_REMOVEDIR) != 0)
+    return last_error("rmdir", path);
+  return {};
+}
+
+Result<void> RealHost::write(PathRef path, std::string_view text) {
+  auto file = open(path, O_WRONLY);
+  if (!file) return file.error();
+  const ssize_t count =
+      retry_interrupted([&] { return ::write(file->get(), text.data(), text.size()); });
+  if (count < 0) return last_error("write", path);
+  if (static_cast<std::size_t>(count) != text.size()) {
+    errno = EIO;
+    return last_error("write", path);
+  }
+  return {};
+}
+
+Result<void> RealHost::set_attribute(PathRef path, const char* name, std::string_view value) {
+  auto directory = open(path, O_RDONLY | O_DIRECTORY);
+  if (!directory) return directory.error();
+  if (::fsetxattr(directory->get(), name, value.data(), value.size(), 0) != 0)
+    return last_error("setxattr", path);
+  return {};
+}
+
+Result<std::unique_ptr<Host>> RealHost::enter(PathRef directory) const {
+  auto root = open(directory, O_PATH | O_DIRECTORY);
+  if (!root) return root.error();
+  return std::unique_ptr<Host>{new RealHost{std::move(*root), directory.c_str()}};
+}
+
+unsigned RealHost::effective_uid() const {
+  return ::geteuid();
+}
+
+Result<bool> RealHost::has_effective_capability(int capability) const {
+  const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> sets{::cap_get_proc(),
+                                                                           ::cap_free};
+  if (!sets) return os_error(errno, "capget");
+  cap_flag_value_t value = CAP_CLEAR;
+  if (::cap_get_flag(sets.get(), capability, CAP_EFFECTIVE, &value) != 0)
+    return os_error(errno, "cap_get_flag");
+  return value == CAP_SET;
+}
+
+std::string RealHost::kernel_release() const {
+  utsname names{};
+  ::uname(&names);
+  return names.release;
+}
+
+std::optional<std::string> RealHost::environment(const char* name) const {
+  const char* value = ::getenv(name);
+  if (value == nullptr) return std::nullopt;
+  return std::string{value};
+}
+
+void RealHost::pause(std::chrono::milliseconds time) {
+  std::this_thread::sleep_for(time);
+}
+
+}  // namespace surveyd

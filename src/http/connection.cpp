@@ -1,0 +1,267 @@
+#include "http/connection.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/core/string.hpp>
+#include <boost/beast/http/error.hpp>
+#include <spdlog/spdlog.h>
+
+#include "http/problem.hpp"
+
+namespace surveyd::http {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::size_t first_input_size = 2 * 1024;  // a plain request fits many times
+constexpr std::size_t most_input = 16 * 1024;
+// Pipelined answers are gathered up to here before they are written.
+constexpr std::size_t most_gathered = 64 * 1024;
+
+std::string_view method_label(verb method) {
+  if (method == verb::unknown) return "other";
+  const auto name = boost::beast::http::to_string(method);
+  return {name.data(), name.size()};
+}
+
+}  // namespace
+
+Connection::Connection(Service& service, Socket socket, std::shared_ptr<const Listener> listener,
+                       std::shared_ptr<const Peer> peer)
+    : service_(service),
+      socket_(std::move(socket)),
+      listener_(std::move(listener)),
+      peer_(std::move(peer)),
+      input_(first_input_size) {
+  enter(Phase::idle);
+}
+
+Task<> Connection::serve() {
+  for (std::size_t served = 1;; ++served) {
+    RequestParser parser{request_, service_.limits};
+    head_done_ = message_done_ = false;
+    wire_bytes_ = 0;
+    Step step = begin_ < end_ ? advance(parser) : Step::need_input;
+    while (step == Step::need_input) {
+      if (!output_.empty() && !co_await flush()) co_return;
+      if (phase_ != Phase::head && phase_ != Phase::body)
+        enter(begin_ < end_ ? Phase::head : Phase::idle);
+      if (draining_ && phase_ == Phase::idle) co_return co_await close();
+      const auto [error, size] = co_await socket_.async_read_some(input_space(), completion);
+      if (timed_out_ && phase_ != Phase::idle) {
+        step = refuse(problem(408, "timed-out", "the request did not arrive in time"));
+        break;
+      }
+      if (error) {
+        peer_finished_ = true;
+        co_return co_await close();
+      }
+      if (phase_ == Phase::idle) enter(Phase::head);
+      end_ += size;
+      wire_bytes_ += size;
+      step = advance(parser);
+    }
+
+    const auto begun = Clock::now();
+    enter(Phase::handling);
+    Response response;
+    if (step == Step::refused)
+      response = std::move(refusal_);
+    else if (routed_.endpoint->answer != nullptr)
+      response = answer();
+    else
+      response = co_await work();
+    const bool keep = message_done_ && request_.keep_alive && !response.close && !draining_ &&
+                      served < service_.limits.requests_per_connection;
+    append(output_, response, request_, keep);
+    service_.counters.request(method_label(request_.method), routed_.route, response.status,
+                              Clock::now() - begun);
+    if (!keep) break;
+    if ((begin_ == end_ || output_.size() > most_gathered) && !co_await flush()) co_return;
+    enter(Phase::idle);
+  }
+  if (co_await flush()) co_await close();
+}
+
+// Parses what is there. The head decides first: a body that is refused anyway is not waited for.
+Connection::Step Connection::advance(RequestParser& parser) {
+  boost::system::error_code error;
+  const std::string_view input{input_.data() + begin_, end_ - begin_};
+  const std::size_t used = parser.parse(input, error);
+  begin_ += used;
+  if (error) return refuse(parse_problem(error));
+  // Whatever a request consists of, it ends: chunk extensions and trailers count as well.
+  if (wire_bytes_ > service_.limits.request_bytes)
+    return refuse(problem(400, "bad-request", "the request is too long as a whole"));
+  if (!parser.is_header_done()) return Step::need_input;
+  message_done_ = parser.is_done();
+  if (!head_done_) {
+    head_done_ = true;
+    routed_ = route(request_, *listener_, service_.unix_socket);
+    if (routed_.refusal) {
+      refusal_ = std::move(*routed_.refusal);
+      return Step::refused;
+    }
+    if (!message_done_) {
+      if (!accept_expectation()) return Step::refused;
+      request_.detach(input.substr(0, used));  // the buffer is needed for the body
+      enter(Phase::body);
+    }
+  }
+  return message_done_ ? Step::complete : Step::need_input;
+}
+
+bool Connection::accept_expectation() {
+  const HeaderField* expected = request_.find(field::expect);
+  if (expected == nullptr || request_.version == 10) return true;
+  if (!boost::beast::iequals({expected->value.data(), expected->value.size()}, "100-continue")) {
+    refuse(problem(417, "unknown-expectation", "only 100-continue can be expected"));
+    return false;
+  }
+  output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+  return true;
+}
+
+Connection::Step Connection::refuse(Response response) {
+  refusal_ = std::move(response);
+  refusal_.close = true;
+  if (!head_done_) {
+    request_.method = verb::unknown;
+    request_.version = 11;
+    routed_ = {};
+  }
+  return Step::refused;
+}
+
+Response Connection::parse_problem(const boost::system::error_code& error) const {
+  using boost::beast::http::error::bad_version;
+  using boost::beast::http::error::body_limit;
+  using boost::beast::http::error::header_limit;
+  if (error == make_error_code(bad_version))
+    return problem(505, "bad-version", "only HTTP/1.0 and HTTP/1.1 are spoken here");
+  if (error == make_error_code(body_limit))
+    return problem(413, "too-large",
+                   "a body has at most " + std::to_string(service_.limits.body_bytes) + " bytes");
+  if (error != make_error_code(header_limit))
+    return problem(400, "bad-request", "not a request: " + error.message());
+  const std::string_view head{input_.data() + begin_, end_ - begin_};
+  const std::string limit = std::to_string(service_.limits.head_bytes) + " bytes";
+  if (head.find("\r\n") == std::string_view::npos)
+    return problem(414, "too-long", "a target is shorter than " + limit);
+  return problem(431, "too-large", "a request head has at most " + limit + " and 64 fields");
+}
+
+void Connection::enter(Phase phase) {
+  const Limits& limits = service_.limits;
+  phase_ = phase;
+  switch (phase) {
+    case Phase::idle:
+      deadline_ = Clock::now() + limits.idle_deadline;
+      break;
+    case Phase::head:
+      deadline_ = Clock::now() + limits.head_deadline;
+      break;
+    case Phase::body:
+      deadline_ = Clock::now() + limits.body_deadline;
+      break;
+    case Phase::writing:
+      deadline_ = Clock::now() + limits.write_deadline;
+      break;
+    case Phase::lingering:
+      deadline_ = Clock::now() + limits.linger_deadline;
+      break;
+    case Phase::handling:  // what is waited for has a deadline of its own
+      deadline_ = Clock::time_point::max();
+      break;
+  }
+}
+
+void Connection::expire(Clock::time_point now) {
+  if (now < deadline_) return;
+  if (phase_ == Phase::writing || phase_ == Phase::lingering) return abort();
+  timed_out_ = true;
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);
+}
+
+void Connection::drain() {
+  draining_ = true;
+  boost::system::error_code ignored;
+  if (phase_ == Phase::idle) socket_.cancel(ignored);
+}
+
+void Connection::abort() {
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+}
+
+// Bounded: the parser refuses a longer head before the space runs out.
+asio::mutable_buffer Connection::input_space() {
+  if (begin_ == end_) {
+    begin_ = end_ = 0;
+  } else if (end_ == input_.size() && begin_ > 0) {
+    std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  } else if (end_ == input_.size()) {
+    input_.resize(std::min(input_.size() * 4, most_input));
+  }
+  return asio::buffer(input_.data() + end_, input_.size() - end_);
+}
+
+Exchange Connection::exchange() {
+  return {service_, request_, listener_, peer_, routed_.route, routed_.parameter};
+}
+
+Response Connection::answer() {
+  Exchange now = exchange();
+  return routed_.endpoint->answer(now);
+}
+
+Task<Response> Connection::work() {
+  Exchange now = exchange();
+  try {
+    Task<Response> task = routed_.endpoint->work(now);
+    co_return co_await std::move(task);
+  } catch (const std::exception& failure) {
+    // The last boundary: one request ends, the daemon does not.
+    spdlog::error("{} failed: {}", routed_.route, failure.what());
+  }
+  co_return problem(500, "internal", "surveyd failed; its log says why");
+}
+
+Task<bool> Connection::flush() {
+  enter(Phase::writing);
+  std::size_t sent = 0;
+  while (sent < output_.size()) {
+    const auto [error, size] = co_await socket_.async_write_some(
+        asio::buffer(output_.data() + sent, output_.size() - sent), completion);
+    if (error) {
+      abort();
+      co_return false;
+    }
+    sent += size;
+  }
+  output_.clear();
+  if (output_.capacity() > most_gathered) output_.shrink_to_fit();
+  co_return true;
+}
+
+// Closing with unread input makes the kernel send a reset, which can overtake the last answer.
+Task<> Connection::close() {
+  enter(Phase::lingering);
+  boost::system::error_code ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+  std::size_t drained = 0;
+  while (!peer_finished_ && drained < service_.limits.linger_bytes) {
+    const auto [error, size] = co_await socket_.async_read_some(asio::buffer(input_), completion);
+    if (error) break;
+    drained += size;
+  }
+  socket_.close(ignored);
+}
+
+}  // namespace surveyd::http

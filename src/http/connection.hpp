@@ -1,0 +1,79 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "http/peer.hpp"
+#include "http/request.hpp"
+#include "http/router.hpp"
+#include "http/service.hpp"
+#include "http/task.hpp"
+
+namespace surveyd::http {
+
+/// One client, from accept to close: takes requests out of a bounded buffer, one at a time, and
+/// answers them in order; what arrives together is answered in one write.
+class Connection {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Connection(Service& service, Socket socket, std::shared_ptr<const Listener> listener,
+             std::shared_ptr<const Peer> peer);
+
+  /// Serves until the connection ends. It must outlive the coroutine.
+  [[nodiscard]] Task<> serve();
+
+  /// Ends what has lasted too long. Called from time to time: no timer of its own to rearm.
+  void expire(Clock::time_point now);
+
+  /// No more requests after the current one; a connection without one closes.
+  void drain();
+
+  /// Ends it at once, whatever it does.
+  void abort();
+
+  [[nodiscard]] const Listener& listener() const { return *listener_; }
+
+ private:
+  enum class Phase { idle, head, body, handling, writing, lingering };
+  enum class Step { need_input, complete, refused };
+
+  Step advance(RequestParser& parser);
+  Step refuse(Response response);
+  Response parse_problem(const boost::system::error_code& error) const;
+  void enter(Phase phase);
+  [[nodiscard]] boost::asio::mutable_buffer input_space();
+  [[nodiscard]] bool accept_expectation();
+  [[nodiscard]] Exchange exchange();
+  [[nodiscard]] Response answer();
+  Task<Response> work();
+  Task<bool> flush();
+  Task<> close();
+
+  Service& service_;
+  Socket socket_;
+  std::shared_ptr<const Listener> listener_;
+  std::shared_ptr<const Peer> peer_;
+
+  std::vector<char> input_;
+  std::size_t begin_ = 0;  ///< of what has not been parsed yet
+  std::size_t end_ = 0;
+  std::string output_;
+
+  Request request_;
+  Routed routed_;
+  Response refusal_;
+  std::size_t wire_bytes_ = 0;  ///< of the request that is being read
+  bool head_done_ = false;
+  bool message_done_ = false;  ///< nothing of the current request is left to read
+
+  Phase phase_ = Phase::idle;
+  Clock::time_point deadline_;
+  bool timed_out_ = false;
+  bool draining_ = false;
+  bool peer_finished_ = false;
+};
+
+}  // namespace surveyd::http

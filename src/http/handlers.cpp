@@ -1,0 +1,306 @@
+#include "http/handlers.hpp"
+
+#include <exception>
+#include <functional>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <spdlog/spdlog.h>
+
+#include "host/process_usage.hpp"
+#include "http/page.hpp"
+#include "http/problem.hpp"
+#include "json/documents.hpp"
+#include "json/requests.hpp"
+
+namespace surveyd::http {
+namespace {
+
+constexpr std::string_view content_security_policy =
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'\r\n"
+    "Referrer-Policy: no-referrer\r\n";
+
+std::string_view content_type_of(std::string_view name) {
+  if (name.ends_with(".html")) return "text/html; charset=utf-8";
+  if (name.ends_with(".css")) return "text/css; charset=utf-8";
+  if (name.ends_with(".js")) return "text/javascript; charset=utf-8";
+  return "image/svg+xml";
+}
+
+Response ok(std::string body) {
+  Response response;
+  response.body = std::move(body);
+  return response;
+}
+
+Response not_yet_surveyed() {
+  Response response = problem(503, "not-ready", "the first survey has not finished yet");
+  response.headers = "Retry-After: 1\r\n";
+  return response;
+}
+
+// What a job on a worker ended with; neither when it did not end in time.
+template <class T>
+struct Done {
+  std::optional<T> value;
+  std::exception_ptr failure;
+};
+
+// Runs `job` on the worker while the serving thread goes on. The job owns what it uses: past the
+// deadline it may still be running.
+template <class T>
+Task<std::optional<T>> on_worker(run::Worker& worker, std::chrono::milliseconds deadline,
+                                 std::function<T()> job) {
+  struct State {
+    Timer finished;
+    Done<T> done;
+  };
+  const auto executor = co_await boost::asio::this_coro::executor;
+  auto state = std::make_shared<State>(State{Timer{executor}, {}});
+  state->finished.expires_after(deadline);
+  // Named first: g++ 12 destroys a temporary of an expression with co_await twice.
+  std::function<void()> task = [state, executor, job = std::move(job)] {
+    Done<T> done;
+    try {
+      done.value = job();
+    } catch (...) {
+      done.failure = std::current_exception();
+    }
+    boost::asio::post(executor, [state, done = std::move(done)]() mutable {
+      state->done = std::move(done);
+      state->finished.cancel();
+    });
+  };
+  worker.post(std::move(task));
+  co_await state->finished.async_wait(completion);
+  if (state->done.failure) std::rethrow_exception(state->done.failure);
+  co_return std::move(state->done.value);
+}
+
+Error too_late(const char* operation) {
+  Error error{.code = Fault::timed_out, .op = operation};
+  error.detail = "the kernel has not finished it within the deadline; it may still take effect";
+  return error;
+}
+
+void audit(const Exchange& exchange, const Verdict& verdict) {
+  // A caller in a loop must not fill the disk.
+  constexpr unsigned lines_per_second = 20;
+  static auto second = std::chrono::steady_clock::time_point{};
+  static unsigned lines = 0;
+  static unsigned suppressed = 0;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - second >= std::chrono::seconds{1}) {
+    if (suppressed > 0) spdlog::warn("audit: {} lines left out", suppressed);
+    second = now;
+    lines = suppressed = 0;
+  }
+  if (++lines > lines_per_second) {
+    ++suppressed;
+    return;
+  }
+  spdlog::info(
+      "audit: {} uid={} transport={} route=\"{} {}\"{}{}", verdict.allowed ? "allowed" : "refused",
+      verdict.uid ? std::to_string(*verdict.uid) : "unknown", exchange.listener->label(),
+      exchange.request.method_text, exchange.route, verdict.why.empty() ? "" : ": ", verdict.why);
+}
+
+Response forbidden(const Exchange& exchange, const Verdict& verdict) {
+  std::string detail = verdict.why;
+  if (exchange.listener->transport == Transport::unix_socket)
+    detail += "; root and the user that surveyd runs as may";
+  else if (exchange.service.unix_socket.empty())
+    detail += "; run the call as root on this machine";
+  else
+    detail += "; run the call as root, at best through the Unix socket: curl --unix-socket " +
+              exchange.service.unix_socket;
+  return problem(403, "forbidden", detail);
+}
+
+template <class T>
+struct Change {
+  Verdict verdict;
+  std::optional<Result<T>> result;
+};
+
+// Asks who calls and, if they may, does the change, both on the worker that owns the tree: the
+// answer to the one is still true when the other begins. Without `act` only asks. Nothing when it
+// took too long.
+template <class T>
+Task<std::optional<Change<T>>> change(Exchange& exchange,
+                                      std::function<Result<T>(CgroupTree&)> act) {
+  Service& service = exchange.service;
+  std::function<Change<T>()> job = [&access = service.access, &tree = service.tree,
+                                    listener = exchange.listener, peer = exchange.peer,
+                                    act = std::move(act)] {
+    Change<T> change{access.may_mutate(*listener, *peer), {}};
+    if (change.verdict.allowed && act) change.result = act(tree);
+    return change;
+  };
+  auto done = co_await on_worker<Change<T>>(service.cgroup_worker,
+                                            service.limits.operation_deadline, std::move(job));
+  if (done) audit(exchange, done->verdict);
+  co_return done;
+}
+
+const char* result_label(const Response& response) {
+  if (response.status < 400) return "ok";
+  if (response.status < 500) return "refused";
+  return "failed";
+}
+
+// The one course of every change of the tree: who, then the body, then the outcome.
+template <class T>
+Task<Response> carry_out(Exchange& exchange, const char* operation,
+                         std::optional<std::string> bad_request,
+                         std::function<Result<T>(CgroupTree&)> act,
+                         std::string (*render)(const T&)) {
+  if (bad_request) act = nullptr;
+  const auto done = co_await change<T>(exchange, std::move(act));
+  Response response;
+  if (!done)
+    response = problem(too_late(operation));
+  else if (!done->verdict.allowed)
+    response = forbidden(exchange, done->verdict);
+  else if (bad_request)
+    response = problem(400, "bad-request", *bad_request);
+  else if (!*done->result)
+    response = problem(done->result->error());
+  else
+    response = ok(render(**done->result));
+  exchange.service.counters.cgroup_operation(operation, result_label(response));
+  co_return response;
+}
+
+void warn_of_single_writer(const EnsureReport& report) {
+  static bool warned = false;
+  if (report.placement != Placement::host || warned) return;
+  warned = true;
+  spdlog::warn(
+      "{} lies outside of any unit that systemd delegated: systemd may withdraw controllers from "
+      "it at any time; each survey looks, and POST /cgroups/ensure repairs it",
+      report.container_parent);
+}
+
+}  // namespace
+
+void Service::publish(const Surveyor::Published& snapshot) {
+  capabilities = make_document("application/json", snapshot->documents.capabilities);
+  daemon_capabilities = make_document("application/json", snapshot->documents.daemon_capabilities);
+}
+
+void Service::load_page() {
+  for (const PageFile& file : page_files()) {
+    const std::string path = file.name == "index.html" ? "/" : "/" + std::string{file.name};
+    page[path] =
+        make_document(content_type_of(file.name), std::string{file.bytes}, content_security_policy);
+  }
+}
+
+Response get_page(Exchange& exchange) {
+  return respond_with(exchange.service.page.find(exchange.route)->second, exchange.request);
+}
+
+Response get_capabilities(Exchange& exchange) {
+  const auto& document = exchange.service.capabilities;
+  return document ? respond_with(document, exchange.request) : not_yet_surveyed();
+}
+
+Response get_daemon_capabilities(Exchange& exchange) {
+  const auto& document = exchange.service.daemon_capabilities;
+  return document ? respond_with(document, exchange.request) : not_yet_surveyed();
+}
+
+Response get_metrics(Exchange& exchange) {
+  const auto& current = exchange.service.surveyor.current();
+  Response response;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  if (current) response.body = current->documents.metrics;
+  response.body += exchange.service.counters.text(process_cpu_seconds());
+  return response;
+}
+
+Response get_healthz(Exchange&) {
+  return ok(json::health("ok"));
+}
+
+Response get_readyz(Exchange& exchange) {
+  const auto& current = exchange.service.surveyor.current();
+  if (!current) return not_yet_surveyed();
+  const SurveyRun& run = current->survey.run;
+  if (std::chrono::system_clock::now() - run.surveyed_at < 3 * run.interval)
+    return ok(json::health("ready"));
+  Response response = problem(503, "not-ready", "the last survey is older than three intervals");
+  response.headers = "Retry-After: 1\r\n";
+  return response;
+}
+
+Task<Response> get_cgroups(Exchange& exchange) {
+  Service& service = exchange.service;
+  std::function<Result<ContainerList>()> job = [&tree = service.tree] {
+    return tree.list_containers();
+  };
+  const auto list = co_await on_worker<Result<ContainerList>>(
+      service.cgroup_worker, service.limits.operation_deadline, std::move(job));
+  if (!list) co_return problem(too_late("list"));
+  if (!*list) co_return problem(list->error());
+  co_return ok(json::containers(**list));
+}
+
+Task<Response> post_survey(Exchange& exchange) {
+  Service& service = exchange.service;
+  const auto done = co_await change<bool>(exchange, nullptr);
+  if (!done) co_return problem(too_late("survey"));
+  if (!done->verdict.allowed) co_return forbidden(exchange, done->verdict);
+  const auto body = json::no_request(exchange.request.body);
+  if (!body) co_return problem(400, "bad-request", body.error().detail);
+
+  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto finished = std::make_shared<Timer>(executor);
+  finished->expires_after(service.limits.operation_deadline);
+  const auto surveyed = std::make_shared<bool>(false);
+  std::function<void(const Surveyor::Published&)> wake = [finished, surveyed](const auto&) {
+    *surveyed = true;
+    finished->cancel();
+  };
+  service.surveyor.survey(std::move(wake));
+  co_await finished->async_wait(completion);
+  if (!*surveyed) co_return problem(too_late("survey"));
+  Response response;
+  response.document = service.capabilities;
+  co_return response;
+}
+
+Task<Response> post_cgroups_ensure(Exchange& exchange) {
+  const auto body = json::ensure_request(exchange.request.body);
+  std::optional<std::string> bad;
+  Placement placement = Placement::automatic;
+  if (body)
+    placement = body->placement;
+  else
+    bad = body.error().detail;
+  std::function<Result<EnsureReport>(CgroupTree&)> act = [placement](CgroupTree& tree) {
+    auto report = tree.ensure(placement);
+    if (report) warn_of_single_writer(*report);
+    return report;
+  };
+  Task<Response> work =
+      carry_out<EnsureReport>(exchange, "ensure", bad, std::move(act), json::ensured);
+  co_return co_await std::move(work);
+}
+
+Task<Response> delete_container(Exchange& exchange) {
+  const auto id = ContainerId::parse(exchange.parameter);
+  if (!id) co_return problem(id.error());
+  std::optional<std::string> bad;
+  if (!exchange.request.body.empty()) bad = "this request takes no body";
+  std::function<Result<Removal>(CgroupTree&)> act = [id = *id](CgroupTree& tree) {
+    return tree.remove_host_container_cgroup(id);
+  };
+  Task<Response> work = carry_out<Removal>(exchange, "remove", bad, std::move(act), json::removal);
+  co_return co_await std::move(work);
+}
+
+}  // namespace surveyd::http

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "http/peer.hpp"
+#include "http/request.hpp"
+#include "http/response.hpp"
+#include "http/service.hpp"
+#include "http/task.hpp"
+
+namespace surveyd::http {
+
+/// One request on its way to its answer.
+struct Exchange {
+  Service& service;
+  const Request& request;
+  std::shared_ptr<const Listener> listener;
+  std::shared_ptr<const Peer> peer;
+  std::string_view route;      ///< the pattern, for metrics and the audit
+  std::string_view parameter;  ///< what stands for `{id}` in the pattern
+};
+
+// One function a route. Those that answer from what is ready return a Response; those that wait for
+// a worker are coroutines.
+[[nodiscard]] Response get_page(Exchange& exchange);
+[[nodiscard]] Response get_capabilities(Exchange& exchange);
+[[nodiscard]] Response get_daemon_capabilities(Exchange& exchange);
+[[nodiscard]] Response get_metrics(Exchange& exchange);
+[[nodiscard]] Response get_healthz(Exchange& exchange);
+[[nodiscard]] Response get_readyz(Exchange& exchange);
+[[nodiscard]] Task<Response> get_cgroups(Exchange& exchange);
+[[nodiscard]] Task<Response> post_survey(Exchange& exchange);
+[[nodiscard]] Task<Response> post_cgroups_ensure(Exchange& exchange);
+[[nodiscard]] Task<Response> delete_container(Exchange& exchange);
+
+}  // namespace surveyd::http

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace surveyd::http {
+
+/// What one client may cost. Deadlines are absolute: no byte that trickles in extends them.
+struct Limits {
+  std::size_t head_bytes = 8 * 1024;
+  std::size_t body_bytes = 16 * 1024;
+  /// Of one request as it comes over the wire, so chunk extensions and trailers end too.
+  std::size_t request_bytes = 48 * 1024;
+  std::chrono::milliseconds head_deadline{10'000};  ///< from its first byte
+  std::chrono::milliseconds body_deadline{5'000};   ///< from the end of the head
+  std::chrono::milliseconds write_deadline{15'000};
+  std::chrono::milliseconds idle_deadline{60'000};   ///< between requests
+  std::chrono::milliseconds linger_deadline{2'000};  ///< for unread input at a close
+  std::size_t linger_bytes = 64 * 1024;
+  std::size_t requests_per_connection = 10'000;
+  std::size_t connections = 4'096;
+  std::size_t unix_connections = 64;                     ///< of these, kept for the Unix socket
+  std::chrono::milliseconds operation_deadline{10'000};  ///< of a cgroup operation
+  std::chrono::milliseconds drain_deadline{4'000};       ///< of open requests at the end
+};
+
+}  // namespace surveyd::http

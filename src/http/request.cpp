@@ -1,0 +1,96 @@
+#include "http/request.hpp"
+
+#include <algorithm>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/error.hpp>
+
+namespace surveyd::http {
+
+namespace {
+
+std::string_view standard(boost::beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+}  // namespace
+
+std::size_t Request::count(field name) const {
+  return static_cast<std::size_t>(
+      std::count_if(begin(), end(), [name](const HeaderField& one) { return one.known == name; }));
+}
+
+const HeaderField* Request::find(field name) const {
+  const HeaderField* found =
+      std::find_if(begin(), end(), [name](const HeaderField& one) { return one.known == name; });
+  return found == end() ? nullptr : found;
+}
+
+void Request::detach(std::string_view head) {
+  head_ = head;
+  const auto move = [this, head](std::string_view& view) {
+    view = {head_.data() + (view.data() - head.data()), view.size()};
+  };
+  move(method_text);
+  move(target);
+  for (std::size_t i = 0; i < size_; ++i) {
+    move(fields_[i].name);
+    move(fields_[i].value);
+  }
+}
+
+RequestParser::RequestParser(Request& request, const Limits& limits) : request_(request) {
+  header_limit(static_cast<std::uint32_t>(limits.head_bytes));
+  body_limit(limits.body_bytes);
+  eager(true);
+  request_.size_ = 0;
+  request_.body.clear();
+}
+
+std::size_t RequestParser::parse(std::string_view input, boost::system::error_code& error) {
+  input_ = input;
+  const std::size_t used = put(boost::asio::const_buffer{input.data(), input.size()}, error);
+  if (error == boost::beast::http::error::need_more) error = {};
+  return used;
+}
+
+void RequestParser::on_request_impl(verb method, view method_text, view target, int version,
+                                    error_code&) {
+  request_.method = method;
+  request_.method_text = standard(method_text);
+  request_.target = standard(target);
+  request_.version = static_cast<unsigned>(version);
+}
+
+void RequestParser::on_field_impl(field name, view name_text, view value, error_code& error) {
+  // Trailers are not headers: nothing that decides may come after the head.
+  if (in_trailers_) return;
+  if (request_.size_ == request_.fields_.size()) {
+    error = boost::beast::http::error::header_limit;
+    return;
+  }
+  // A folded value was put together elsewhere. Folding is obsolete and a way to smuggle
+  // (RFC 9112, 5.2).
+  if (!value.empty() &&
+      (value.data() < input_.data() || value.data() >= input_.data() + input_.size())) {
+    error = boost::beast::http::error::bad_obs_fold;
+    return;
+  }
+  request_.fields_[request_.size_++] = {name, standard(name_text), standard(value)};
+}
+
+void RequestParser::on_header_impl(error_code&) {
+  in_trailers_ = true;
+  request_.keep_alive = keep_alive();
+}
+
+std::size_t RequestParser::on_body_impl(view bytes, error_code&) {
+  request_.body.append(bytes.data(), bytes.size());
+  return bytes.size();
+}
+
+std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, view bytes, error_code& error) {
+  return on_body_impl(bytes, error);
+}
+
+}  // namespace surveyd::http

@@ -1,0 +1,139 @@
+#include "http/router.hpp"
+
+#include <array>
+#include <string>
+
+#include "http/access.hpp"
+#include "http/problem.hpp"
+
+namespace surveyd::http {
+namespace {
+
+constexpr std::string_view id_mark = "{id}";
+
+constexpr std::array endpoints = {
+    Endpoint{.method = verb::get, .pattern = "/capabilities", .answer = get_capabilities},
+    Endpoint{.method = verb::get, .pattern = "/metrics", .answer = get_metrics},
+    Endpoint{.method = verb::get, .pattern = "/healthz", .answer = get_healthz},
+    Endpoint{.method = verb::get, .pattern = "/readyz", .answer = get_readyz},
+    Endpoint{.method = verb::get,
+             .pattern = "/api/v1/daemon/capabilities",
+             .answer = get_daemon_capabilities},
+    Endpoint{.method = verb::get, .pattern = "/cgroups", .work = get_cgroups},
+    Endpoint{.method = verb::post, .pattern = "/survey", .mutation = true, .work = post_survey},
+    Endpoint{.method = verb::post,
+             .pattern = "/cgroups/ensure",
+             .mutation = true,
+             .work = post_cgroups_ensure},
+    Endpoint{.method = verb::delete_,
+             .pattern = "/cgroups/containers/{id}",
+             .mutation = true,
+             .work = delete_container},
+    Endpoint{.method = verb::get, .pattern = "/", .answer = get_page},
+    Endpoint{.method = verb::get, .pattern = "/style.css", .answer = get_page},
+    Endpoint{.method = verb::get, .pattern = "/app.js", .answer = get_page},
+    Endpoint{.method = verb::get, .pattern = "/icon.svg", .answer = get_page},
+};
+
+// Nothing when the path does not fit, else what stands for {id}.
+std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
+  if (!pattern.ends_with(id_mark))
+    return path == pattern ? std::optional{std::string_view{}} : std::nullopt;
+  const std::string_view prefix = pattern.substr(0, pattern.size() - id_mark.size());
+  if (!path.starts_with(prefix)) return std::nullopt;
+  return path.substr(prefix.size());
+}
+
+struct Target {
+  std::string_view authority;  ///< of an absolute-form target
+  std::string_view path;
+  std::string_view query;
+};
+
+// RFC 9112, 3.2: the origin form, and the absolute form that a server has to take too.
+std::optional<Target> parse_target(std::string_view text) {
+  Target target;
+  constexpr std::string_view scheme = "http://";
+  if (text.starts_with(scheme)) {
+    text.remove_prefix(scheme.size());
+    target.authority = text.substr(0, text.find('/'));
+    text.remove_prefix(target.authority.size());
+    if (target.authority.empty()) return std::nullopt;
+    if (text.empty()) text = "/";
+  }
+  if (!text.starts_with('/')) return std::nullopt;
+  target.path = text.substr(0, text.find('?'));
+  if (target.path.size() < text.size()) target.query = text.substr(target.path.size() + 1);
+  return target;
+}
+
+Response wrong_method(std::string_view path, verb method) {
+  std::string allowed;
+  for (const Endpoint& endpoint : endpoints) {
+    if (!match(endpoint.pattern, path)) continue;
+    const std::string name{boost::beast::http::to_string(endpoint.method)};
+    allowed += (allowed.empty() ? "" : ", ") + name;
+    if (endpoint.method == verb::get) allowed += ", HEAD";
+  }
+  Response response =
+      problem(405, "method-not-allowed",
+              "this path does not take " + std::string{boost::beast::http::to_string(method)} +
+                  "; it takes " + allowed);
+  response.headers = "Allow: " + allowed + "\r\n";
+  return response;
+}
+
+std::optional<Response> find(Routed& routed, std::string_view path, verb method) {
+  // HEAD is GET without the body, everywhere.
+  const verb wanted = method == verb::head ? verb::get : method;
+  bool known_path = false;
+  for (const Endpoint& endpoint : endpoints) {
+    const auto parameter = match(endpoint.pattern, path);
+    if (!parameter) continue;
+    known_path = true;
+    routed.route = endpoint.pattern;
+    if (endpoint.method != wanted) continue;
+    routed.endpoint = &endpoint;
+    routed.parameter = *parameter;
+    return std::nullopt;
+  }
+  if (known_path) return wrong_method(path, method);
+  return problem(404, "no-such-route", "there is nothing at this path; GET / shows what there is");
+}
+
+std::optional<Response> check(Routed& routed, const Request& request, const Listener& listener,
+                              const std::string& unix_socket) {
+  const auto target = parse_target(request.target);
+  if (!target) return problem(400, "bad-request", "the target has to be a path");
+  if (auto refusal = refuse_host(request, listener, target->authority)) return refusal;
+  if (request.method == verb::unknown)
+    return problem(501, "unknown-method", "no resource knows this method");
+
+  const bool reads = request.method == verb::get || request.method == verb::head;
+  // No path of a change needs an escape, and one could hide a separator from somebody before us.
+  if (!reads && target->path.find('%') != std::string_view::npos)
+    return problem(400, "bad-request", "the path of a change is written without escapes");
+  if (auto refusal = find(routed, target->path, request.method)) return refusal;
+  if (!target->query.empty()) {
+    const std::string_view name = target->query.substr(0, target->query.find_first_of("=&"));
+    return problem(400, "unknown-parameter",
+                   "unknown query parameter \"" + std::string{name} + "\"");
+  }
+  if (!reads && listener.transport == Transport::remote)
+    return problem(403, "forbidden",
+                   "a remote listener serves reads only; call surveyd on its own machine, at "
+                   "best through its Unix socket " +
+                       unix_socket);
+  if (routed.endpoint->mutation) return refuse_borrowed(request, unix_socket);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Routed route(const Request& request, const Listener& listener, const std::string& unix_socket) {
+  Routed routed;
+  routed.refusal = check(routed, request, listener, unix_socket);
+  return routed;
+}
+
+}  // namespace surveyd::http

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "http/handlers.hpp"
+
+namespace surveyd::http {
+
+/// One method of one path. Exactly one of the two handlers is set.
+struct Endpoint {
+  verb method;
+  std::string_view pattern;  ///< a path, or one that ends in "{id}"
+  bool mutation = false;
+  Response (*answer)(Exchange&) = nullptr;
+  Task<Response> (*work)(Exchange&) = nullptr;
+};
+
+/// What becomes of a request once its head is there, before any of its body is read.
+struct Routed {
+  const Endpoint* endpoint = nullptr;
+  std::string_view route = "unmatched";  ///< the pattern, as metrics name it
+  std::string_view parameter;
+  std::optional<Response> refusal;  ///< the answer, when there is nothing to handle
+};
+
+[[nodiscard]] Routed route(const Request& request, const Listener& listener,
+                           const std::string& unix_socket);
+
+}  // namespace surveyd::http

@@ -1,0 +1,203 @@
+#include "http/server.hpp"
+
+#include <array>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+namespace surveyd::http {
+namespace {
+
+namespace asio = boost::asio;
+
+// Deadlines are kept to within this; nothing wakes up while there is no connection.
+constexpr std::chrono::milliseconds sweep_interval{250};
+constexpr std::chrono::milliseconds accept_backoff{100};
+
+constexpr std::string_view full_house =
+    "HTTP/1.1 503 Service Unavailable\r\n"
+    "Content-Type: application/problem+json\r\n"
+    "Content-Length: 143\r\n"
+    "Retry-After: 1\r\n"
+    "Connection: close\r\n"
+    "\r\n"
+    "{\n"
+    "  \"type\": \"urn:surveyd:problem:overloaded\",\n"
+    "  \"title\": \"Service Unavailable\",\n"
+    "  \"status\": 503,\n"
+    "  \"detail\": \"too many connections are open\"\n"
+    "}\n";
+
+UniqueFd open_spare() {
+  return UniqueFd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+}
+
+bool ran_out_of_descriptors(const boost::system::error_code& error) {
+  return error.value() == EMFILE || error.value() == ENFILE;
+}
+
+}  // namespace
+
+Server::Server(asio::io_context& context, Service& service)
+    : context_(context),
+      service_(service),
+      spare_(open_spare()),
+      sweep_timer_(context),
+      drain_timer_(context) {}
+
+std::string Server::add_tcp(UniqueFd socket, const TcpAddress& address, bool remote) {
+  Listener listener;
+  listener.transport = remote ? Transport::remote : Transport::loopback;
+  listener.name = "http://" + to_string(address);
+  if (!remote) {
+    const std::string port = ":" + std::to_string(address.end.port);
+    for (const char* host : {"127.0.0.1", "localhost", "[::1]"})
+      listener.hosts.push_back(host + port);
+  }
+  std::string name = listener.name;
+  add(std::move(socket), address.ipv6 ? AF_INET6 : AF_INET, std::move(listener));
+  return name;
+}
+
+std::string Server::add_unix(UniqueFd socket, const std::string& path) {
+  Listener listener;
+  listener.transport = Transport::unix_socket;
+  listener.name = "unix:" + path;
+  std::string name = listener.name;
+  add(std::move(socket), AF_UNIX, std::move(listener));
+  return name;
+}
+
+void Server::add(UniqueFd socket, int family, Listener listener) {
+  auto entrance = std::make_unique<Entrance>(
+      Entrance{Acceptor{context_}, std::make_shared<const Listener>(std::move(listener))});
+  const int protocol = family == AF_UNIX ? 0 : IPPROTO_TCP;
+  entrance->acceptor.assign({family, protocol}, socket.release());
+  service_.counters.connections(entrance->listener->label(), 0);
+  entrances_.push_back(std::move(entrance));
+}
+
+void Server::start() {
+  for (const auto& entrance : entrances_)
+    asio::co_spawn(context_, accept(*entrance), asio::detached);
+}
+
+Task<> Server::accept(Entrance& entrance) {
+  Timer pause{context_};
+  while (entrance.acceptor.is_open()) {
+    auto [error, socket] = co_await entrance.acceptor.async_accept(completion);
+    if (!entrance.acceptor.is_open()) co_return;
+    if (error) {
+      // Re-arming at once would burn a core, giving up would be deafness for ever.
+      if (ran_out_of_descriptors(error)) answer_without_descriptors(entrance);
+      pause.expires_after(accept_backoff);
+      co_await pause.async_wait(completion);
+      continue;
+    }
+    if (is_full(*entrance.listener)) {
+      turn_away(socket.native_handle());
+      continue;
+    }
+    Task<> served = serve(std::move(socket), entrance.listener);
+    asio::co_spawn(context_, std::move(served), asio::detached);
+  }
+}
+
+Task<> Server::serve(Socket socket, std::shared_ptr<const Listener> listener) {
+  const bool local = listener->transport == Transport::unix_socket;
+  auto peer = identify(socket.native_handle(), *listener);
+  if (!peer) co_return;  // gone already
+  Connection connection{service_, std::move(socket), listener, std::move(peer)};
+  connections_.insert(&connection);
+  unix_connections_ += local;
+  service_.counters.connections(listener->label(), 1);
+  if (!sweeping_) sweep();
+
+  co_await connection.serve();
+
+  service_.counters.connections(listener->label(), -1);
+  unix_connections_ -= local;
+  connections_.erase(&connection);
+  if (drained_ && connections_.empty()) finish_drain();
+}
+
+std::shared_ptr<const Peer> Server::identify(int socket, const Listener& listener) {
+  auto peer = std::make_shared<Peer>();
+  if (listener.transport == Transport::unix_socket) {
+    peer->unix_owner = unix_peer(socket);
+    return peer;
+  }
+  const auto connection = tcp_connection(socket);
+  if (!connection) return nullptr;
+  peer->connection = *connection;
+  if (listener.transport == Transport::loopback)
+    peer->tcp_owner = diagnosis_.find_peer(*connection);
+  const int on = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return peer;
+}
+
+// TCP clients cannot crowd out the Unix socket: its share is kept free for it.
+bool Server::is_full(const Listener& listener) const {
+  const Limits& limits = service_.limits;
+  if (connections_.size() >= limits.connections) return true;
+  if (listener.transport == Transport::unix_socket) return false;
+  return connections_.size() - unix_connections_ >= limits.connections - limits.unix_connections;
+}
+
+// No coroutine and no waiting: what arrived already is thrown away, so that the close is no reset.
+void Server::turn_away(int socket) const {
+  (void)!::send(socket, full_house.data(), full_house.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  ::shutdown(socket, SHUT_WR);
+  std::array<char, 4096> discarded;
+  (void)!::recv(socket, discarded.data(), discarded.size(), MSG_DONTWAIT);
+}
+
+void Server::answer_without_descriptors(Entrance& entrance) {
+  spare_ = UniqueFd{};
+  const UniqueFd socket{
+      ::accept4(entrance.acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC)};
+  if (socket) turn_away(socket.get());
+  spare_ = open_spare();
+}
+
+void Server::sweep() {
+  sweeping_ = !connections_.empty();
+  if (!sweeping_) return;
+  sweep_timer_.expires_after(sweep_interval);
+  sweep_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    const auto now = Connection::Clock::now();
+    // expire() only cancels and closes: what that wakes up runs later.
+    for (Connection* connection : connections_) connection->expire(now);
+    sweep();
+  });
+}
+
+void Server::drain(std::function<void()> drained) {
+  drained_ = std::move(drained);
+  boost::system::error_code ignored;
+  for (const auto& entrance : entrances_) entrance->acceptor.close(ignored);
+  if (connections_.empty()) return finish_drain();
+  for (Connection* connection : connections_) connection->drain();
+  drain_timer_.expires_after(service_.limits.drain_deadline);
+  drain_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    for (Connection* connection : connections_) connection->abort();
+    finish_drain();
+  });
+}
+
+void Server::finish_drain() {
+  sweep_timer_.cancel();
+  drain_timer_.cancel();
+  if (auto drained = std::exchange(drained_, {})) drained();
+}
+
+}  // namespace surveyd::http

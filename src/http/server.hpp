@@ -1,0 +1,66 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+
+#include "host/listening.hpp"
+#include "host/unique_fd.hpp"
+#include "http/connection.hpp"
+#include "http/service.hpp"
+#include "http/task.hpp"
+
+namespace surveyd::http {
+
+/// The listening sockets and their connections, on one io_context.
+class Server {
+ public:
+  Server(boost::asio::io_context& context, Service& service);
+
+  /// Takes over a listening TCP socket; says what it is called.
+  std::string add_tcp(UniqueFd socket, const TcpAddress& address, bool remote);
+  std::string add_unix(UniqueFd socket, const std::string& path);
+
+  /// Accepts from now on.
+  void start();
+
+  /// Accepts no more, lets requests that have begun end, closes what is left after the drain
+  /// deadline, and calls `drained`.
+  void drain(std::function<void()> drained);
+
+ private:
+  using Acceptor =
+      boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol, Executor>;
+  struct Entrance {
+    Acceptor acceptor;
+    std::shared_ptr<const Listener> listener;
+  };
+
+  void add(UniqueFd socket, int family, Listener listener);
+  Task<> accept(Entrance& entrance);
+  Task<> serve(Socket socket, std::shared_ptr<const Listener> listener);
+  [[nodiscard]] bool is_full(const Listener& listener) const;
+  void turn_away(int socket) const;
+  void answer_without_descriptors(Entrance& entrance);
+  std::shared_ptr<const Peer> identify(int socket, const Listener& listener);
+  void sweep();
+  void finish_drain();
+
+  boost::asio::io_context& context_;
+  Service& service_;
+  std::vector<std::unique_ptr<Entrance>> entrances_;
+  std::unordered_set<Connection*> connections_;
+  std::size_t unix_connections_ = 0;
+  SocketDiagnosis diagnosis_;
+  UniqueFd spare_;  ///< given up for a moment when descriptors run out
+  Timer sweep_timer_;
+  bool sweeping_ = false;
+  Timer drain_timer_;
+  std::function<void()> drained_;
+};
+
+}  // namespace surveyd::http

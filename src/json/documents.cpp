@@ -1,0 +1,161 @@
+#include "json/documents.hpp"
+
+#include <ctime>
+
+#include <nlohmann/json.hpp>
+
+namespace surveyd::json {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string text_of(const ordered_json& document) {
+  return document.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+template <class T>
+ordered_json or_null(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json(nullptr);
+}
+
+ordered_json field_value(const FieldValue& value) {
+  return std::visit(
+      [](const auto& held) -> ordered_json {
+        if constexpr (std::is_same_v<std::decay_t<decltype(held)>, std::monostate>)
+          return nullptr;
+        else
+          return held;
+      },
+      value);
+}
+
+// RFC 3339 in UTC with milliseconds.
+std::string timestamp(std::chrono::system_clock::time_point when) {
+  using namespace std::chrono;
+  const auto since_epoch = duration_cast<milliseconds>(when.time_since_epoch()).count();
+  const std::time_t seconds = since_epoch / 1000;
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  std::array<char, 40> text;
+  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &utc);
+  const std::string milliseconds_part = std::to_string(1000 + since_epoch % 1000).substr(1);
+  return std::string(text.data(), size) + "." + milliseconds_part + "Z";
+}
+
+ordered_json about(const SurveyRun& run) {
+  using std::chrono::duration_cast;
+  return {{"generation", run.generation},
+          {"surveyed_at", timestamp(run.surveyed_at)},
+          {"duration_us", duration_cast<std::chrono::microseconds>(run.duration).count()},
+          {"interval_s", run.interval.count()},
+          {"stale", run.stale},
+          {"subject", "self"}};
+}
+
+}  // namespace
+
+std::string capabilities(const Survey& survey) {
+  const Capabilities& fields = survey.capabilities;
+  ordered_json document = {
+      {"is_root", fields.is_root},
+      {"is_nested", fields.is_nested},
+      {"cgroup_parent", or_null(fields.cgroup_parent)},
+      {"can_write_cgroup_root", fields.can_write_cgroup_root},
+      {"has_cap_net_admin", fields.has_cap_net_admin},
+      {"tun_device_available", fields.tun_device_available},
+      {"overlayfs_rootfs_available", fields.overlayfs_rootfs_available},
+      {"fuse_overlayfs_rootfs_available", fields.fuse_overlayfs_rootfs_available},
+      {"effective_mode", to_string(fields.effective_mode)},
+      {"assessed_mode", to_string(survey.assessment.mode)}};
+
+  document["disagreements"] = ordered_json::array();
+  for (const Disagreement& one : survey.assessment.disagreements)
+    document["disagreements"].push_back({{"field", one.field},
+                                         {"reference", field_value(one.reference)},
+                                         {"assessed", field_value(one.assessed)},
+                                         {"why", one.why}});
+  document["unmet_for_full"] = ordered_json::array();
+  for (const Unmet& one : survey.unmet_for_full)
+    document["unmet_for_full"].push_back({{"capability", one.capability}, {"reason", one.reason}});
+  document["overlay"] = {{"network", survey.overlay.network},
+                         {"fallback_reason", or_null(survey.overlay.fallback_reason)},
+                         {"rootless_possible", survey.overlay.rootless_possible}};
+  document["rootfs"] = {{"driver", survey.rootfs.driver},
+                        {"fusermount", or_null(survey.rootfs.fusermount)}};
+  document["survey"] = about(survey.run);
+  return text_of(document);
+}
+
+std::string daemon_capabilities(const Survey& survey) {
+  const Capabilities& fields = survey.capabilities;
+  return text_of({{"mode", to_string(fields.effective_mode)},
+                  {"is_root", fields.is_root},
+                  {"is_nested", fields.is_nested},
+                  {"cgroup_parent", or_null(fields.cgroup_parent)},
+                  {"can_write_cgroup_root", fields.can_write_cgroup_root},
+                  {"has_cap_net_admin", fields.has_cap_net_admin},
+                  {"tun_device_available", fields.tun_device_available}});
+}
+
+std::string ensured(const EnsureReport& report) {
+  ordered_json document = {{"container_parent", report.container_parent},
+                           {"placement", to_string(report.placement)},
+                           {"created", report.created}};
+  document["migrated"] = ordered_json::array();
+  for (const Process& process : report.migrated)
+    document["migrated"].push_back({{"pid", process.pid}, {"command", process.command}});
+  document["controllers"] = ordered_json::object();
+  for (const ControllerOutcome& one : report.controllers) {
+    ordered_json& outcome = document["controllers"][one.name];
+    if (one.enabled)
+      outcome = "enabled";
+    else
+      outcome = {{"reason", one.reason},
+                 {"errno", one.error ? ordered_json(errno_name(one.error)) : nullptr}};
+  }
+  return text_of(document);
+}
+
+std::string containers(const ContainerList& list) {
+  ordered_json document = {{"container_parent", list.container_parent},
+                           {"placement", to_string(list.placement)},
+                           {"exists", list.exists},
+                           {"containers", ordered_json::array()}};
+  for (const ContainerCgroup& one : list.containers)
+    document["containers"].push_back({{"id", one.id},
+                                      {"populated", one.populated},
+                                      {"processes", one.processes},
+                                      {"nested", one.nested},
+                                      {"controllers", one.controllers}});
+  return text_of(document);
+}
+
+std::string removal(const Removal& removal) {
+  return text_of({{"id", removal.id}, {"removed", removal.removed}});
+}
+
+std::string health(std::string_view status) {
+  return text_of({{"status", status}});
+}
+
+std::string problem(const Problem& problem) {
+  ordered_json document = {
+      {"type", problem.type}, {"title", problem.title}, {"status", problem.status}};
+  const auto add = [&document](const char* name, const std::string& value) {
+    if (!value.empty()) document[name] = value;
+  };
+  add("detail", problem.detail);
+  add("op", problem.op);
+  add("path", problem.path);
+  add("errno", problem.error_number);
+  for (const Process& process : problem.processes)
+    document["processes"].push_back({{"pid", process.pid}, {"command", process.command}});
+  if (!problem.children.empty()) document["children"] = problem.children;
+  return text_of(document);
+}
+
+std::string string_literal(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace surveyd::json

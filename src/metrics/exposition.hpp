@@ -1,0 +1,62 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include <surveyd/survey.hpp>
+
+#include "host/process_usage.hpp"
+
+namespace surveyd::metrics {
+
+/// What never changes while the process runs.
+struct Build {
+  std::string version;
+  std::string revision;
+  std::string compiler;
+  std::string kernel;
+};
+
+/// The families that only a survey changes, as text: gauges of capabilities, modes, probes, the
+/// environment, and what the process uses as of this survey.
+[[nodiscard]] std::string of_survey(const Survey& survey, const ProcessUsage& usage,
+                                    const Build& build);
+
+/// The families that change between surveys. For one thread: plain counters, no lock.
+class Counters {
+ public:
+  /// `method` and `route` come from closed sets and live for ever.
+  void request(std::string_view method, std::string_view route, unsigned code,
+               std::chrono::nanoseconds duration);
+  void cgroup_operation(const char* operation, const char* result);
+  /// `before` is null for the first survey.
+  void surveyed(const Survey* before, const Survey& after);
+  void connections(std::string_view listener, int change);
+
+  /// All of them as text, with the processor time used until now.
+  [[nodiscard]] std::string text(double cpu_seconds) const;
+
+ private:
+  template <std::size_t Size>
+  struct Histogram {
+    std::array<std::uint64_t, Size + 1> counts{};  ///< one for each bound, and one above all
+    double sum = 0;
+  };
+  using RequestKey = std::tuple<std::string_view, std::string_view, unsigned>;
+
+  std::map<RequestKey, Histogram<9>> requests_;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> cgroup_operations_;
+  std::map<std::string, std::uint64_t> capability_changes_;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> mode_changes_;
+  std::map<std::string, std::uint64_t> probe_failures_;
+  std::map<std::string_view, std::int64_t> connections_;
+  Histogram<10> survey_durations_;
+};
+
+}  // namespace surveyd::metrics

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <compare>
+#include <optional>
+#include <string_view>
+
+namespace surveyd::parse {
+
+struct KernelVersion {
+  int major = 0;
+  int minor = 0;
+  auto operator<=>(const KernelVersion&) const = default;
+};
+
+/// From the release that uname(2) gives: "6.1.0-18-amd64" is 6.1.
+[[nodiscard]] std::optional<KernelVersion> kernel_version(std::string_view release);
+
+/// Whether the text of a `modules.dep` lists the module, compressed or not.
+[[nodiscard]] bool lists_module(std::string_view modules_dep, std::string_view name);
+
+}  // namespace surveyd::parse

@@ -1,0 +1,19 @@
+#include "parse/proc_cgroup.hpp"
+
+#include "parse/words.hpp"
+
+namespace surveyd::parse {
+
+std::optional<std::string> cgroup_v2_path(std::string_view text) {
+  for (std::string_view line : lines(text))
+    if (line.starts_with("0::")) return std::string{trimmed(line.substr(3))};
+  return std::nullopt;
+}
+
+CgroupPathTraits cgroup_path_traits(std::string_view path) {
+  return {.is_root = path == "/",
+          .outside_namespace = path == "/.." || path.starts_with("/../"),
+          .deleted = path.ends_with(" (deleted)")};
+}
+
+}  // namespace surveyd::parse

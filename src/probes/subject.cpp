@@ -1,0 +1,25 @@
+#include "probes/subject.hpp"
+
+namespace surveyd {
+
+const Result<std::string>& Subject::cgroup_file() {
+  if (!cgroup_file_) cgroup_file_ = host_.read("/proc/self/cgroup");
+  return *cgroup_file_;
+}
+
+const cgroup::Hierarchy& Subject::hierarchy() {
+  if (!hierarchy_) hierarchy_ = cgroup::find_hierarchy(host_, host_.read("/proc/self/mountinfo"));
+  return *hierarchy_;
+}
+
+const cgroup::Namespaces& Subject::namespaces() {
+  if (!namespaces_) namespaces_ = cgroup::inspect_namespaces(host_);
+  return *namespaces_;
+}
+
+const cgroup::Place& Subject::mount_root() {
+  if (!mount_root_) mount_root_ = cgroup::inspect(host_, cgroup::mount_point);
+  return *mount_root_;
+}
+
+}  // namespace surveyd

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <surveyd/host.hpp>
+
+#include "cgroup/hierarchy.hpp"
+
+namespace surveyd {
+
+/// The process whose surroundings are surveyed (this one), and what has been read about it so far:
+/// several findings follow from one file, and each is read once a survey. For one thread.
+class Subject {
+ public:
+  Subject(const Host& host, std::string cgroup_name)
+      : host_(host), cgroup_name_(std::move(cgroup_name)) {}
+
+  [[nodiscard]] const Host& host() const { return host_; }
+  [[nodiscard]] const std::string& cgroup_name() const { return cgroup_name_; }
+
+  /// The text of `/proc/self/cgroup`.
+  [[nodiscard]] const Result<std::string>& cgroup_file();
+  [[nodiscard]] const cgroup::Hierarchy& hierarchy();
+  [[nodiscard]] const cgroup::Namespaces& namespaces();
+  /// The root of the mount at /sys/fs/cgroup.
+  [[nodiscard]] const cgroup::Place& mount_root();
+
+ private:
+  const Host& host_;
+  std::string cgroup_name_;
+  std::optional<Result<std::string>> cgroup_file_;
+  std::optional<cgroup::Hierarchy> hierarchy_;
+  std::optional<cgroup::Namespaces> namespaces_;
+  std::optional<cgroup::Place> mount_root_;
+};
+
+}  // namespace surveyd

@@ -1,0 +1,207 @@
+#include <exception>
+#include <mutex>
+#include <optional>
+
+#include <boost/asio/post.hpp>
+
+#include <surveyd/surveyor.hpp>
+
+#include "probes/subject.hpp"
+#include "run/worker.hpp"
+
+namespace surveyd {
+
+using std::chrono::steady_clock;
+using std::chrono::system_clock;
+
+/// One survey under way, shared between the executor's thread and the worker.
+struct Surveyor::Run {
+  // Set before the worker begins, and then only read.
+  boost::asio::any_io_executor executor;
+  Surveyor* surveyor = nullptr;  ///< touched on the executor's thread only
+  const Host* host = nullptr;
+  std::span<const Probe> probes;
+  std::string cgroup_name;
+  Render render;
+  std::set<std::size_t> skipped;  ///< their thread of an earlier survey is still stuck
+  std::shared_ptr<std::set<std::size_t>> stuck;
+  SurveyRun about;
+  steady_clock::time_point begun;
+
+  std::mutex mutex;
+  unsigned attempt = 0;     ///< a worker of an earlier attempt has been given up
+  std::size_t current = 0;  ///< the probe that runs
+  steady_clock::time_point current_since;
+  std::vector<std::optional<Finding>> findings;
+  Published result;
+};
+
+namespace {
+
+Finding no_answer(const char* id, std::string reason) {
+  Finding finding;
+  finding.id = id;
+  finding.reason = std::move(reason);
+  finding.failed = true;
+  return finding;
+}
+
+Finding run_guarded(const Probe& probe, Subject& subject) {
+  try {
+    return run_probe(probe, subject);
+  } catch (const std::exception& failure) {
+    return no_answer(probe.id, std::string{"the probe failed: "} + failure.what());
+  }
+}
+
+}  // namespace
+
+Surveyor::Surveyor(boost::asio::any_io_executor executor, const Host& host,
+                   std::span<const Probe> probes, SurveyorSettings settings, Render render,
+                   Publish publish)
+    : executor_(executor),
+      host_(host),
+      probes_(probes),
+      settings_(std::move(settings)),
+      render_(std::move(render)),
+      publish_(std::move(publish)),
+      worker_(std::make_unique<run::Worker>()),
+      stuck_(std::make_shared<std::set<std::size_t>>()),
+      interval_timer_(executor),
+      watchdog_(executor) {}
+
+Surveyor::~Surveyor() {
+  if (run_) run_->surveyor = nullptr;
+}
+
+void Surveyor::start() {
+  survey();
+  schedule();
+}
+
+void Surveyor::schedule() {
+  interval_timer_.expires_after(settings_.interval);
+  interval_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    survey();
+    schedule();
+  });
+}
+
+void Surveyor::survey(std::function<void(const Published&)> done) {
+  if (stopped_) return;
+  if (done) waiting_.push_back(std::move(done));
+  if (!run_) begin();
+}
+
+void Surveyor::begin() {
+  auto run = std::make_shared<Run>();
+  run->executor = executor_;
+  run->surveyor = this;
+  run->host = &host_;
+  run->probes = probes_;
+  run->cgroup_name = settings_.cgroup_name;
+  run->render = render_;
+  run->skipped = *stuck_;
+  run->stuck = stuck_;
+  run->about.generation = ++generation_;
+  run->about.interval = settings_.interval;
+  run->about.surveyed_at = system_clock::now();
+  run->begun = run->current_since = steady_clock::now();
+  run->findings.resize(probes_.size());
+  run_ = run;
+  worker_->post([run] { execute(run, 0, 0); });
+  watch();
+}
+
+// On the worker.
+void Surveyor::execute(const std::shared_ptr<Run>& run, std::size_t from, unsigned attempt) {
+  Subject subject{*run->host, run->cgroup_name};
+  for (std::size_t i = from; i < run->probes.size(); ++i) {
+    const Probe& probe = run->probes[i];
+    {
+      const std::lock_guard lock{run->mutex};
+      run->current = i;
+      run->current_since = steady_clock::now();
+    }
+    Finding finding = run->skipped.contains(i)
+                          ? no_answer(probe.id, "timed out, and is still waiting for the kernel")
+                          : run_guarded(probe, subject);
+    const std::lock_guard lock{run->mutex};
+    if (run->attempt != attempt) {
+      // Given up while it hung; a later survey may try again.
+      boost::asio::post(run->executor, [stuck = run->stuck, i] { stuck->erase(i); });
+      return;
+    }
+    run->findings[i] = std::move(finding);
+  }
+
+  std::vector<Finding> findings;
+  findings.reserve(run->findings.size());
+  for (auto& finding : run->findings) findings.push_back(std::move(*finding));
+  run->about.duration = steady_clock::now() - run->begun;
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->survey = conclude(Findings{std::move(findings)}, run->about);
+  snapshot->documents = run->render(snapshot->survey);
+  run->result = std::move(snapshot);
+  boost::asio::post(run->executor, [run] {
+    if (run->surveyor != nullptr) run->surveyor->finish(run);
+  });
+}
+
+void Surveyor::watch() {
+  watchdog_.expires_after(settings_.probe_deadline);
+  watchdog_.async_wait([this](const boost::system::error_code& error) {
+    if (error || !run_) return;
+    give_up_late_probe();
+    if (steady_clock::now() - run_->begun >= settings_.stale_after) mark_stale();
+    watch();
+  });
+}
+
+void Surveyor::give_up_late_probe() {
+  Run& run = *run_;
+  const std::lock_guard lock{run.mutex};
+  const std::size_t late = run.current;
+  if (run.findings[late] || steady_clock::now() - run.current_since < settings_.probe_deadline)
+    return;
+  Finding finding =
+      no_answer(run.probes[late].id, "timed out: no answer within " +
+                                         std::to_string(settings_.probe_deadline.count()) + " ms");
+  finding.duration = steady_clock::now() - run.current_since;
+  run.findings[late] = std::move(finding);
+  stuck_->insert(late);
+  const unsigned attempt = ++run.attempt;
+  run.current_since = steady_clock::now();
+  worker_ = std::make_unique<run::Worker>();
+  worker_->post([shared = run_, late, attempt] { execute(shared, late + 1, attempt); });
+}
+
+void Surveyor::mark_stale() {
+  if (!current_ || current_->survey.run.stale) return;
+  auto stale = std::make_shared<Snapshot>();
+  stale->survey = current_->survey;
+  stale->survey.run.stale = true;
+  stale->documents = render_(stale->survey);
+  current_ = std::move(stale);
+  publish_(current_);
+}
+
+void Surveyor::finish(const std::shared_ptr<Run>& run) {
+  if (run != run_) return;
+  watchdog_.cancel();
+  run_.reset();
+  current_ = run->result;
+  publish_(current_);
+  for (auto& done : std::exchange(waiting_, {})) done(current_);
+}
+
+bool Surveyor::stop() {
+  stopped_ = true;
+  interval_timer_.cancel();
+  watchdog_.cancel();
+  const bool ended = worker_->stop(std::chrono::milliseconds{200});
+  return ended && stuck_->empty();
+}
+
+}  // namespace surveyd

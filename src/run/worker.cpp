@@ -1,0 +1,67 @@
+#include "run/worker.hpp"
+
+#include <condition_variable>
+#include <csignal>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include <pthread.h>
+
+namespace surveyd::run {
+
+struct Worker::State {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::function<void()>> tasks;
+  bool stopping = false;
+  bool ended = false;
+
+  void run() {
+    std::unique_lock lock{mutex};
+    while (true) {
+      changed.wait(lock, [this] { return stopping || !tasks.empty(); });
+      if (stopping) break;
+      {
+        const auto task = std::move(tasks.front());
+        tasks.pop_front();
+        lock.unlock();
+        task();
+      }
+      lock.lock();
+    }
+    ended = true;
+    changed.notify_all();
+  }
+};
+
+Worker::Worker() : state_(std::make_shared<State>()) {
+  // Signals belong to the thread that serves: it alone waits for them.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread{[state = state_] { state->run(); }}.detach();
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+Worker::~Worker() {
+  const std::lock_guard lock{state_->mutex};
+  state_->stopping = true;
+  state_->changed.notify_all();
+}
+
+void Worker::post(std::function<void()> task) {
+  const std::lock_guard lock{state_->mutex};
+  state_->tasks.push_back(std::move(task));
+  state_->changed.notify_all();
+}
+
+bool Worker::stop(std::chrono::milliseconds patience) {
+  std::unique_lock lock{state_->mutex};
+  state_->stopping = true;
+  state_->changed.notify_all();
+  return state_->changed.wait_for(lock, patience, [this] { return state_->ended; });
+}
+
+}  // namespace surveyd::run

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace surveyd::run {
+
+/// A thread that runs tasks one after another. A task can block in the kernel for ever, so the
+/// thread is never joined: a stuck one is abandoned, and what its task uses has to outlive it.
+class Worker {
+ public:
+  Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  /// Tasks that have not begun are dropped; the one that runs goes on without anybody waiting.
+  ~Worker();
+
+  void post(std::function<void()> task);
+
+  /// Lets the thread end after its current task. False when it does not within `patience`: the
+  /// process then has to leave without destroying what the task uses.
+  [[nodiscard]] bool stop(std::chrono::milliseconds patience);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace surveyd::run

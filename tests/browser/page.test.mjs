@@ -1,0 +1,481 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { getJson, lowContrast, request, startBrowser, startDaemon, watch } from './support.mjs';
+
+const FIELDS = [
+  'is_root', 'is_nested', 'cgroup_parent', 'can_write_cgroup_root', 'has_cap_net_admin',
+  'tun_device_available', 'overlayfs_rootfs_available', 'fuse_overlayfs_rootfs_available', 'effective_mode',
+];
+const DESKTOP = { width: 1280, height: 900 };
+const PHONE = { width: 360, height: 780 };
+const LONG_PATH = `/${'kubepods-burstable-pod0123456789.slice/'.repeat(9)}`.slice(0, 300);
+const MARKUP = '<img src=x onerror="document.title=1">';
+
+let daemon;
+let browser;
+
+before(async () => {
+  daemon = await startDaemon();
+  browser = await startBrowser();
+}, { timeout: 60_000 });
+
+after(async () => {
+  await browser?.close();
+  await daemon?.stop();
+}, { timeout: 30_000 });
+
+const capabilities = async () => (await getJson(`${daemon.origin}/capabilities`)).body;
+
+const instant = (secondsAgo = 0) => new Date(Date.now() - 1000 * secondsAgo).toISOString();
+
+function aSurvey(changes = {}) {
+  const { survey, ...rest } = changes;
+  return {
+    is_root: true,
+    is_nested: false,
+    cgroup_parent: null,
+    can_write_cgroup_root: false,
+    has_cap_net_admin: true,
+    tun_device_available: true,
+    overlayfs_rootfs_available: true,
+    fuse_overlayfs_rootfs_available: false,
+    effective_mode: 'degraded',
+    assessed_mode: 'degraded',
+    disagreements: [],
+    unmet_for_full: [{ capability: 'can_write_cgroup_root', reason: 'the mount is read-only' }],
+    overlay: { network: 'overlay', fallback_reason: null, rootless_possible: false },
+    rootfs: { driver: 'overlayfs', fusermount: null },
+    survey: {
+      generation: 1, surveyed_at: instant(), duration_us: 180, interval_s: 30, stale: false, subject: 'self', ...survey,
+    },
+    ...rest,
+  };
+}
+
+const aHostileSurvey = () => aSurvey({
+  cgroup_parent: LONG_PATH,
+  is_nested: true,
+  is_root: MARKUP,
+  assessed_mode: 'constructor',
+  disagreements: [{ field: MARKUP, reference: LONG_PATH, assessed: MARKUP, why: `${MARKUP}${LONG_PATH}` }],
+  unmet_for_full: [{ capability: LONG_PATH, reason: MARKUP }],
+  overlay: { network: MARKUP, fallback_reason: MARKUP, rootless_possible: LONG_PATH },
+  rootfs: { driver: LONG_PATH, fusermount: LONG_PATH },
+});
+
+const hostileCgroups = () => ({
+  container_parent: LONG_PATH,
+  placement: MARKUP,
+  exists: true,
+  containers: [
+    { id: `${MARKUP}${LONG_PATH}`, populated: true, processes: 3, nested: 0, controllers: ['cpu', MARKUP, LONG_PATH] },
+    { id: 'web\u202e1bew\u001b[31m', populated: null, processes: null, nested: null, controllers: null },
+  ],
+});
+
+// Opens the page in a context of its own. answers: what to give instead of the daemon's, by path.
+async function open(t, { answers = {}, clock = false, ready = '#survey', ...options } = {}) {
+  const context = await browser.newContext({ viewport: DESKTOP, ...options });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  if (clock) await page.clock.install();
+  const complaints = await watch(page, daemon.origin);
+  for (const [path, answer] of Object.entries(answers)) {
+    await page.route(`${daemon.origin}${path}`, answer);
+  }
+  await page.goto(`${daemon.origin}/`);
+  if (ready) await page.locator(ready).waitFor();
+  return { page, complaints };
+}
+
+const says = (page, selector, hasText) => page.locator(selector, { hasText }).waitFor();
+
+const give = (body) => (route) => route.fulfill({ json: typeof body === 'function' ? body() : body });
+
+const overflow = (page) => page.evaluate(() => {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  return scrollWidth - clientWidth;
+});
+
+function countRequests(page, path) {
+  const seen = { count: 0 };
+  page.on('request', (asked) => { seen.count += Number(new URL(asked.url()).pathname === path); });
+  return seen;
+}
+
+async function setHidden(page, hidden) {
+  await page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+}
+
+describe('what the daemon serves', () => {
+  test('the page comes with a policy that allows nothing but its own files', async () => {
+    const { status, headers } = await request('GET', `${daemon.origin}/`);
+    assert.equal(status, 200);
+    assert.match(headers['content-type'], /^text\/html/);
+    const policy = headers['content-security-policy'];
+    for (const directive of [
+      "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
+      "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+    ]) assert.ok(policy.includes(directive), `${directive} in ${policy}`);
+  });
+
+  test('the whole page is below 40 kB', async () => {
+    const files = await Promise.all(['/', '/style.css', '/app.js', '/icon.svg'].map((path) => request('GET', daemon.origin + path)));
+    const bytes = files.reduce((sum, { body }) => sum + body.length, 0);
+    assert.deepEqual(files.map(({ status }) => status), [200, 200, 200, 200]);
+    assert.ok(bytes < 40_000, `${bytes} bytes`);
+  });
+});
+
+describe('what the page shows', () => {
+  test('both modes as the document has them', async (t) => {
+    const { page } = await open(t);
+    const document = await capabilities();
+    assert.equal(await page.locator('#effective strong').innerText(), document.effective_mode);
+    assert.equal(await page.locator('#assessed strong').innerText(), document.assessed_mode);
+    assert.equal(await page.title(), `${document.assessed_mode} · surveyd`);
+  });
+
+  test('all nine fields by wire name, value and in words', async (t) => {
+    const { page } = await open(t);
+    const document = await capabilities();
+    assert.equal(await page.locator('#fields tr').count(), FIELDS.length);
+    for (const name of FIELDS) {
+      const row = page.locator(`#fields tr[data-field="${name}"]`);
+      const value = { true: 'Yes', false: 'No', null: 'None' }[document[name]] ?? document[name];
+      assert.ok(await row.isVisible(), name);
+      assert.equal(await row.locator('code').innerText(), name);
+      assert.equal(await row.locator('.value').innerText(), value);
+      assert.match(await row.locator('.words').innerText(), /^\S.{10,}\.$/, name);
+    }
+  });
+
+  test('what is unmet, what disagrees, and the facts of the survey', async (t) => {
+    const { page } = await open(t);
+    const document = await capabilities();
+    assert.equal(await page.locator('#unmet li').count(), document.unmet_for_full.length);
+    assert.equal(await page.locator('#disagreements tr').count(), document.disagreements.length);
+    for (const { reason } of document.unmet_for_full) {
+      assert.ok((await page.locator('#unmet').innerText()).includes(reason), reason);
+    }
+    for (const { why } of document.disagreements) {
+      assert.ok((await page.locator('#disagreements').innerText()).includes(why), why);
+    }
+    assert.equal(await page.locator('#generation').innerText(), String(document.survey.generation));
+    assert.ok((await page.locator('#overlay').innerText()).includes(document.overlay.network));
+    assert.ok((await page.locator('#rootfs').innerText()).includes(document.rootfs.driver));
+  });
+
+  test('the container cgroups, or why there are none', async (t) => {
+    const { page } = await open(t);
+    const { status, body } = await getJson(`${daemon.origin}/cgroups`);
+    if (status === 200) {
+      await says(page, '#cgroups-parent', body.container_parent ?? 'None');
+      assert.equal(await page.locator('#containers tr').count(), body.containers.length);
+    } else {
+      await says(page, '#cgroups-problem', body.title);
+      await says(page, '#cgroups-problem', body.detail);
+    }
+  });
+
+  test('containers with state, processes, children and controllers', async (t) => {
+    const containers = [
+      { id: 'web1', populated: true, processes: 3, nested: 2, controllers: ['cpu', 'memory', 'pids'] },
+      { id: 'old', populated: false, processes: 0, nested: 0, controllers: [] },
+    ];
+    const answers = { '/cgroups': give({ container_parent: '/zlayer/containers', placement: 'host', exists: true, containers }) };
+    const { page } = await open(t, { answers });
+    await says(page, '#containers-caption', '2 containers, 1 populated');
+    const rows = await page.locator('#containers tr').evaluateAll((trs) => trs.map((tr) => [...tr.cells].map((td) => td.innerText)));
+    assert.deepEqual(rows, [
+      ['web1', 'Populated', '3', '2', 'cpu memory pids'],
+      ['old', 'Empty', '0', '0', 'none'],
+    ]);
+  });
+
+  test('the problem where there is no usable cgroup v2', async (t) => {
+    const problem = {
+      type: 'about:blank', title: 'No usable cgroup v2', status: 501, detail: 'A hybrid hierarchy',
+      op: 'fstatfs', path: '/sys/fs/cgroup', errno: 'EOPNOTSUPP',
+    };
+    const answers = { '/cgroups': (route) => route.fulfill({ status: 501, contentType: 'application/problem+json', json: problem }) };
+    const { page } = await open(t, { answers });
+    await says(page, '#cgroups-problem', 'No usable cgroup v2. A hybrid hierarchy. (fstatfs /sys/fs/cgroup EOPNOTSUPP)');
+    assert.equal(await page.locator('#containers-table').isVisible(), false);
+  });
+
+  test('the daemon’s own words before the first survey, then the survey', async (t) => {
+    let first = true;
+    const answers = {
+      '/capabilities': (route) => {
+        const before = { status: 503, json: { title: 'No survey yet', status: 503, detail: 'the first one runs' } };
+        route.fulfill(first ? before : { json: aSurvey() });
+        first = false;
+      },
+    };
+    const { page } = await open(t, { answers, ready: null });
+    await says(page, '#trouble', 'surveyd answers 503: No survey yet. the first one runs.');
+    await page.locator('#survey').waitFor();
+    await page.locator('#trouble').waitFor({ state: 'hidden' });
+  });
+
+  test('hostile text as text', async (t) => {
+    const answers = { '/capabilities': give(aHostileSurvey), '/cgroups': give(hostileCgroups) };
+    const { page, complaints } = await open(t, { answers });
+    await says(page, '#containers-caption', '2 containers');
+    assert.equal(await page.locator('main img').count(), 0);
+    for (const id of ['fields', 'disagreements', 'unmet', 'overlay', 'containers']) {
+      assert.ok((await page.locator(`#${id}`).textContent()).includes(MARKUP), id);
+    }
+    assert.equal(await page.locator('tr[data-field="cgroup_parent"] .value').textContent(), LONG_PATH);
+    assert.equal(await page.locator('#containers tr:nth-child(2) th').textContent(), 'web\\u{202e}1bew\\u{1b}[31m');
+    assert.equal(await overflow(page), 0);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('without scripts, the command that gives the same', async (t) => {
+    const { page } = await open(t, { javaScriptEnabled: false, ready: null });
+    await says(page, 'noscript .notice', 'curl -s localhost:9847/capabilities');
+    assert.equal(await page.locator('#waiting').isVisible(), false);
+  });
+
+  test('ages, durations and control characters in a readable form', async (t) => {
+    const { page } = await open(t);
+    const texts = await page.evaluate(async () => {
+      const { formatAge, formatDuration, visible } = await import('/app.js');
+      return {
+        ages: [-5, 0, 59.9, 61, 3600, 7265, 200_000].map(formatAge),
+        durations: [0, 180, 1500, 2_500_000, null].map(formatDuration),
+        visible: ['plain/päth', 'a\nb', '\u200bx'].map(visible),
+      };
+    });
+    assert.deepEqual(texts.ages, ['0 s', '0 s', '59 s', '1 min 01 s', '1 h 00 min', '2 h 01 min', '2 d 7 h']);
+    assert.deepEqual(texts.durations, ['0 µs', '180 µs', '1.5 ms', '2.5 s', 'Not reported']);
+    assert.deepEqual(texts.visible, ['plain/päth', 'a\\u{a}b', '\\u{200b}x']);
+  });
+});
+
+describe('how the page keeps up', () => {
+  test('a new survey appears without reloading', async (t) => {
+    const { page, complaints } = await open(t);
+    const before = Number(await page.locator('#generation').innerText());
+    const loads = countRequests(page, '/');
+    const { status } = await request('POST', `${daemon.origin}/survey`);
+    assert.equal(status, 200);
+    const { generation } = (await capabilities()).survey;
+    assert.ok(generation > before);
+    await says(page, '#generation', new RegExp(`^${generation}$`));
+    assert.equal(loads.count, 0);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('it asks with the tag it was given and takes 304 for no news', async (t) => {
+    const { page, complaints } = await open(t);
+    const answer = await page.waitForResponse((response) => response.url().endsWith('/capabilities') && response.status() === 304);
+    const { headers } = await request('GET', `${daemon.origin}/capabilities`);
+    assert.equal(answer.request().headers()['if-none-match'], headers.etag);
+    await says(page, '#link', 'Live');
+    assert.deepEqual(complaints, []);
+  });
+
+  test('nothing leaves the origin, nothing is logged, no policy is violated', async (t) => {
+    const { page, complaints } = await open(t, { clock: true });
+    const again = ['/capabilities', '/cgroups'].map((path) => page.waitForResponse(daemon.origin + path));
+    await page.clock.runFor(5500);
+    await Promise.all(again);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('the age counts up between two answers', async (t) => {
+    const answers = { '/capabilities': give(aSurvey({ survey: { surveyed_at: instant(7), interval_s: 3600 } })) };
+    const { page } = await open(t, { answers, clock: true });
+    const before = parseInt(await page.locator('#age').innerText(), 10);
+    await page.clock.runFor(5000);
+    assert.ok(before >= 7 && parseInt(await page.locator('#age').innerText(), 10) >= before + 5);
+  });
+
+  test('a stale survey is called stale, by the daemon or by its age', async (t) => {
+    const byDaemon = await open(t, { answers: { '/capabilities': give(() => aSurvey({ survey: { stale: true } })) } });
+    await says(byDaemon.page, '#stale', 'Stale: this survey is to be repeated every 30 s');
+    await says(byDaemon.page, '#link', 'Stale');
+
+    const byAge = await open(t, { answers: { '/capabilities': give(aSurvey()) }, clock: true });
+    assert.equal(await byAge.page.locator('#stale').isVisible(), false);
+    await byAge.page.clock.runFor(92_000);
+    await says(byAge.page, '#stale', 'Stale');
+  });
+
+  test('an unreachable daemon is said, with the age of its last answer, until it answers again', async (t) => {
+    const { page } = await open(t, { clock: true });
+    await page.route('**/capabilities', (route) => route.abort());
+    await page.clock.runFor(2500);
+    await says(page, '#trouble', /^Cannot reach surveyd, last answer is \d+ s old\.$/);
+    await says(page, '#link', 'Unreachable');
+    await page.clock.runFor(10_000);
+    const seconds = Number(/(\d+) s old/.exec(await page.locator('#trouble').innerText())[1]);
+    assert.ok(seconds >= 10, `${seconds} s`);
+    assert.ok(await page.locator('#effective strong').isVisible());
+    assert.equal(await page.locator('#connection').textContent(), 'surveyd cannot be reached.');
+    await page.unroute('**/capabilities');
+    await page.clock.runFor(2500);
+    await page.locator('#trouble').waitFor({ state: 'hidden' });
+    await says(page, '#link', 'Live');
+  });
+
+  test('a daemon that never answers is given up on, and asked only once at a time', async (t) => {
+    const { page } = await open(t, { answers: { '/capabilities': () => {} }, clock: true, ready: '#waiting' });
+    const asked = countRequests(page, '/capabilities');
+    await page.clock.runFor(4000);
+    await says(page, '#trouble', 'Cannot reach surveyd (nothing came within 5 s), it has not answered yet.');
+    assert.equal(asked.count, 0);
+  });
+
+  test('a hidden tab asks nothing; shown again it asks at once', async (t) => {
+    const { page } = await open(t, { clock: true });
+    await page.waitForLoadState('networkidle');
+    await setHidden(page, true);
+    const asked = countRequests(page, '/capabilities');
+    await page.clock.runFor(60_000);
+    const answer = page.waitForResponse((response) => response.url().endsWith('/capabilities'));
+    await setHidden(page, false);
+    await answer;
+    assert.equal(asked.count, 1);
+  });
+
+  test('a screen reader hears of changes of mode or field, not of polls', async (t) => {
+    let survey = aSurvey();
+    const { page } = await open(t, { answers: { '/capabilities': give(() => survey) } });
+    const live = page.locator('#changes');
+    assert.equal(await live.getAttribute('aria-live'), 'polite');
+
+    survey = aSurvey({ survey: { generation: 2 } });
+    await says(page, '#generation', /^2$/);
+    assert.equal(await live.textContent(), '');
+
+    survey = aSurvey({ survey: { generation: 3 }, tun_device_available: false, assessed_mode: 'nested_adaptive' });
+    await says(page, '#generation', /^3$/);
+    const heard = 'TUN device: was Yes, now No. Assessed mode: was degraded, now nested_adaptive.';
+    assert.equal(await live.textContent(), heard);
+    await says(page, 'tr[data-field="tun_device_available"] .change', /^Changed at [\d:]{8} UTC, was Yes$/);
+
+    await live.evaluate((node) => new MutationObserver(() => { node.dataset.touched = 'yes'; })
+      .observe(node, { childList: true, characterData: true, subtree: true }));
+    survey = { ...survey, survey: { ...survey.survey, generation: 4 } };
+    await says(page, '#generation', /^4$/);
+    assert.equal(await live.getAttribute('data-touched'), null);
+  });
+});
+
+describe('whom the page serves', () => {
+  test('nothing scrolls sideways on a phone', async (t) => {
+    const { page } = await open(t, { viewport: PHONE });
+    assert.equal(await overflow(page), 0);
+    const answers = { '/capabilities': give(aHostileSurvey), '/cgroups': give(hostileCgroups) };
+    const hostile = await open(t, { viewport: PHONE, answers });
+    await says(hostile.page, '#containers-caption', '2 containers');
+    assert.equal(await overflow(hostile.page), 0);
+    assert.ok(await hostile.page.getByRole('rowheader').count() > FIELDS.length);
+  });
+
+  test('the dark scheme is dark', async (t) => {
+    const { page } = await open(t);
+    const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const light = await background();
+    await page.emulateMedia({ colorScheme: 'dark' });
+    assert.notEqual(await background(), light);
+  });
+
+  for (const colorScheme of ['light', 'dark']) {
+    test(`text has the contrast of WCAG AA in the ${colorScheme} scheme`, async (t) => {
+      for (const effective_mode of ['full', 'nested_adaptive', 'degraded']) {
+        const answers = {
+          '/capabilities': give(() => ({ ...aHostileSurvey(), effective_mode, survey: aSurvey({ survey: { stale: true } }).survey })),
+          '/cgroups': give(hostileCgroups),
+        };
+        const { page } = await open(t, { colorScheme, answers, clock: true });
+        await says(page, '#containers-caption', '2 containers');
+        assert.deepEqual(await lowContrast(page, 4.5), []);
+        await page.route('**/capabilities', (route) => route.abort());
+        await page.clock.runFor(2500);
+        await page.locator('#trouble').waitFor();
+        assert.deepEqual(await lowContrast(page, 4.5), []);
+      }
+    });
+  }
+
+  test('the first Tab reaches the skip link, which leads to the survey; focus is always visible', async (t) => {
+    const { page } = await open(t);
+    const focused = () => page.evaluate(() => {
+      const { localName, id, textContent } = document.activeElement;
+      const style = getComputedStyle(document.activeElement);
+      const box = document.activeElement.getBoundingClientRect();
+      return { localName, id, text: textContent.trim(), outline: style.outlineStyle, top: box.top };
+    });
+    await page.keyboard.press('Tab');
+    const skip = await focused();
+    assert.equal(skip.text, 'Skip to the survey');
+    assert.ok(skip.top >= 0 && skip.outline !== 'none');
+    await page.keyboard.press('Enter');
+    assert.equal((await focused()).id, 'main');
+    const links = await page.locator('footer a').allInnerTexts();
+    for (const text of links) {
+      await page.keyboard.press('Tab');
+      const link = await focused();
+      assert.equal(link.text, text);
+      assert.notEqual(link.outline, 'none');
+    }
+  });
+
+  test('headings are nested, landmarks and tables are named', async (t) => {
+    const { page } = await open(t, { answers: { '/capabilities': give(aHostileSurvey), '/cgroups': give(hostileCgroups) } });
+    await says(page, '#containers-caption', '2 containers');
+    const levels = await page.locator('h1, h2, h3, h4, h5, h6').evaluateAll((nodes) => nodes.map((node) => Number(node.localName[1])));
+    assert.equal(levels[0], 1);
+    assert.equal(levels.filter((level) => level === 1).length, 1);
+    levels.slice(1).forEach((level, i) => assert.ok(level <= levels[i] + 1, `h${level} after h${levels[i]}`));
+
+    for (const role of ['banner', 'main', 'contentinfo', 'navigation']) {
+      assert.equal(await page.getByRole(role).count(), 1, role);
+    }
+    for (const name of ['Mode', 'Unmet for full', 'Decisions', 'Survey fields', 'Disagreements', 'Container cgroups']) {
+      assert.equal(await page.getByRole('region', { name, exact: true }).count(), 1, name);
+    }
+    const tables = await page.locator('table').evaluateAll((nodes) => nodes.map((node) => ({
+      caption: node.caption?.textContent.trim(),
+      bare: [...node.querySelectorAll('th')].filter((th) => !['row', 'col'].includes(th.scope)).length,
+    })));
+    assert.equal(tables.length, 3);
+    for (const { caption, bare } of tables) assert.ok(caption && bare === 0, caption);
+    assert.equal(await page.locator('html').getAttribute('lang'), 'en');
+  });
+
+  test('a change is animated only for those who want motion', async (t) => {
+    let survey = aSurvey();
+    const { page } = await open(t, { answers: { '/capabilities': give(() => survey) } });
+    survey = aSurvey({ survey: { generation: 2 }, is_root: false });
+    const row = page.locator('tr.fresh[data-field="is_root"]');
+    await row.waitFor();
+    const animation = () => row.evaluate((node) => getComputedStyle(node).animationName);
+    assert.equal(await animation(), 'fresh');
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    assert.equal(await animation(), 'none');
+  });
+});
+
+test('screenshots', { skip: process.env.SURVEYD_SCREENSHOTS ? false : 'SURVEYD_SCREENSHOTS names no directory' }, async (t) => {
+  const views = [
+    ['desktop.png', { viewport: DESKTOP }],
+    ['phone.png', { viewport: PHONE, deviceScaleFactor: 2 }],
+    ['dark.png', { viewport: DESKTOP, colorScheme: 'dark' }],
+  ];
+  for (const [name, options] of views) {
+    const { page } = await open(t, options);
+    await page.locator('#cgroups-parent > *, #cgroups-problem:not([hidden])').first().waitFor();
+    await page.screenshot({ path: join(process.env.SURVEYD_SCREENSHOTS, name), fullPage: true });
+  }
+});
