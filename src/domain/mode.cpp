@@ -11,6 +11,13 @@ void compare(std::vector<Disagreement>& list, const char* field, bool reference,
   if (reference != assessed) list.push_back({field, reference, assessed, std::move(why)});
 }
 
+// What is mounted there says more than the errno that came of it.
+std::string why_unmet(const Findings& findings, const std::string& id) {
+    if (id != "can_write_cgroup_root" || findings.status("cgroup_version") != Status::no)
+        return findings.reason(id);
+    return findings.reason("cgroup_version") + "; " + findings.reason(id);
+}
+
 FieldValue path_or_null(const std::string& path, bool present) {
   return present ? FieldValue{path} : FieldValue{};
 }
@@ -36,7 +43,7 @@ Classification classify(const Findings& findings) {
   if (findings.status("is_nested") != Status::no)
     unmet.push_back({"is_nested", findings.reason("is_nested")});
   for (const char* id : {"can_write_cgroup_root", "has_cap_net_admin", "tun_device_available"})
-    if (!findings.is_yes(id)) unmet.push_back({id, findings.reason(id)});
+    if (!findings.is_yes(id)) unmet.push_back({id, why_unmet(findings, id)});
 
   if (unmet.empty())
     result.mode = Mode::full;
