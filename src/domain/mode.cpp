@@ -13,9 +13,9 @@ void compare(std::vector<Disagreement>& list, const char* field, bool reference,
 
 // What is mounted there says more than the errno that came of it.
 std::string why_unmet(const Findings& findings, const std::string& id) {
-    if (id != "can_write_cgroup_root" || findings.status("cgroup_version") != Status::no)
-        return findings.reason(id);
-    return findings.reason("cgroup_version") + "; " + findings.reason(id);
+  if (id != "can_write_cgroup_root" || findings.status("cgroup_version") != Status::no)
+    return findings.reason(id);
+  return findings.reason("cgroup_version") + "; " + findings.reason(id);
 }
 
 FieldValue path_or_null(const std::string& path, bool present) {

@@ -9,8 +9,8 @@
 #include "host/real_host.hpp"
 
 int main(int argc, char** argv) {
-    const surveyd::RealHost host;
-    const auto probes = surveyd::bench::reference_probes();
-    for (int left = argc > 1 ? std::atoi(argv[1]) : 1; left > 0; --left)
-        (void)surveyd::conclude(surveyd::run_probes(probes, host, "zlayer"), {});
+  const surveyd::RealHost host;
+  const auto probes = surveyd::bench::reference_probes();
+  for (int left = argc > 1 ? std::atoi(argv[1]) : 1; left > 0; --left)
+    (void)surveyd::conclude(surveyd::run_probes(probes, host, "zlayer"), {});
 }
