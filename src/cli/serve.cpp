@@ -10,6 +10,7 @@
 #include <surveyd/cgroup_tree.hpp>
 #include <surveyd/surveyor.hpp>
 
+#include "cli/build_info.hpp"
 #include "cli/commands.hpp"
 #include "cli/log.hpp"
 #include "host/process_usage.hpp"
@@ -98,8 +99,7 @@ void log_changes(const Survey* before, const Survey& after) {
 
 int run(const Settings& settings) {
   const RealHost host;
-  const metrics::Build build{SURVEYD_VERSION, SURVEYD_REVISION, SURVEYD_COMPILER,
-                             host.kernel_release()};
+  const metrics::Build build{version, revision, compiler, host.kernel_release()};
   boost::asio::io_context context{1};
   metrics::Counters counters;
   CgroupTree tree{host, settings.cgroup_name};

@@ -11,6 +11,7 @@
 #include <surveyd/container_id.hpp>
 #include <surveyd/probe.hpp>
 
+#include "cli/build_info.hpp"
 #include "host/listening.hpp"
 
 namespace surveyd::cli {
@@ -91,7 +92,7 @@ class Parser {
 
 Parser::Parser() {
   app_.name("surveyd");
-  app_.set_version_flag("--version", "surveyd " SURVEYD_VERSION " (" SURVEYD_REVISION ")");
+  app_.set_version_flag("--version", std::string{"surveyd "} + version + " (" + revision + ")");
   app_.add_option("--config", config_, "Read settings from this file (name = value)")
       ->envname("SURVEYD_CONFIG")
       ->type_name("FILE");
