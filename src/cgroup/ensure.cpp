@@ -11,7 +11,6 @@ namespace surveyd {
 namespace {
 
 using cgroup::child;
-using cgroup::self;
 using Words = std::vector<std::string>;
 
 bool contains(const Words& words, const std::string& word) {

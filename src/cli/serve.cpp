@@ -54,7 +54,7 @@ void open_tcp(http::Server& server, const std::string& text, bool remote, bool o
 /// The path that is served, empty when there is none.
 std::string open_unix(http::Server& server, const Settings& settings) {
   const bool asked = settings.unix_socket.has_value();
-  const std::string path = settings.unix_socket.value_or(default_unix_socket);
+  std::string path = settings.unix_socket.value_or(default_unix_socket);
   if (path.empty()) return path;
   auto socket = listen_unix(path, !asked);
   if (!socket) {

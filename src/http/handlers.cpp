@@ -288,7 +288,10 @@ Task<Response> post_cgroups_ensure(Exchange& exchange) {
   };
   Task<Response> work =
       carry_out<EnsureReport>(exchange, "ensure", bad, std::move(act), json::ensured);
-  co_return co_await std::move(work);
+  Response response = co_await std::move(work);
+  // What is delegated has changed: nobody should have to wait for the timer to see it.
+  if (response.status == 200) exchange.service.surveyor.survey();
+  co_return response;
 }
 
 Task<Response> delete_container(Exchange& exchange) {

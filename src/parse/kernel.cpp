@@ -8,9 +8,9 @@ namespace surveyd::parse {
 std::optional<KernelVersion> kernel_version(std::string_view release) {
   KernelVersion version;
   const char* end = release.data() + release.size();
-  const auto first = std::from_chars(release.data(), end, version.major);
+  const auto first = std::from_chars(release.data(), end, version.first);
   if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '.') return std::nullopt;
-  const auto second = std::from_chars(first.ptr + 1, end, version.minor);
+  const auto second = std::from_chars(first.ptr + 1, end, version.second);
   if (second.ec != std::errc{}) return std::nullopt;
   return version;
 }

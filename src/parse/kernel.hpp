@@ -1,16 +1,13 @@
 #pragma once
 
-#include <compare>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace surveyd::parse {
 
-struct KernelVersion {
-  int major = 0;
-  int minor = 0;
-  auto operator<=>(const KernelVersion&) const = default;
-};
+/// Major and minor.
+using KernelVersion = std::pair<int, int>;
 
 /// From the release that uname(2) gives: "6.1.0-18-amd64" is 6.1.
 [[nodiscard]] std::optional<KernelVersion> kernel_version(std::string_view release);
