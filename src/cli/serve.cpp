@@ -101,6 +101,9 @@ int run(const Settings& settings) {
   const RealHost host;
   const metrics::Build build{version, revision, compiler, host.kernel_release()};
   boost::asio::io_context context{1};
+  // Before anybody can see that it runs: from then on a signal means what it should.
+  boost::asio::signal_set surveys{context, SIGHUP};
+  boost::asio::signal_set ends{context, SIGTERM, SIGINT};
   metrics::Counters counters;
   CgroupTree tree{host, settings.cgroup_name};
   http::Access access{tree};
@@ -131,7 +134,6 @@ int run(const Settings& settings) {
   http::Server server{context, service};
   open_listeners(server, service, settings);
 
-  boost::asio::signal_set surveys{context, SIGHUP};
   std::function<void()> await_hangup = [&] {
     surveys.async_wait([&](const boost::system::error_code& error, int) {
       if (error) return;
@@ -139,7 +141,6 @@ int run(const Settings& settings) {
       await_hangup();
     });
   };
-  boost::asio::signal_set ends{context, SIGTERM, SIGINT};
   ends.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
     spdlog::info("signal {}: finishing open requests", signal);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
@@ -188,7 +189,9 @@ std::vector<std::string> unknown_variables(const std::vector<std::string>& names
 // The file ranks below the environment, so its settings become variables that are not set yet.
 void load_file(const std::string& path, const std::vector<std::string>& names) {
   std::ifstream file{path};
-  if (!file) throw CLI::FileError::Missing(path);
+  // A directory opens, and reads as if it were empty.
+  if (!file || std::filesystem::is_directory(path))
+    throw CLI::ConfigError(path + " cannot be read");
   for (const CLI::ConfigItem& item : CLI::ConfigTOML{}.from_config(file)) {
     if (item.name == "++" || item.name == "--") continue;  // CLI11's marks of a section
     if (!item.parents.empty() || std::find(names.begin(), names.end(), item.name) == names.end())

@@ -52,17 +52,13 @@ Verdict refused(std::string why, std::optional<unsigned> uid = {}) {
 
 std::optional<Response> refuse_host(const Request& request, const Listener& listener,
                                     std::string_view authority_of_target) {
-  const std::size_t count = request.count(field::host);
-  if (count > 1) return problem(400, "bad-request", "more than one Host header");
-  if (count == 0) {
-    if (request.version == 11) return problem(400, "bad-request", "HTTP/1.1 needs a Host header");
-    if (listener.hosts.empty()) return std::nullopt;
-    return problem(421, "wrong-host", "a Host header is needed here");
-  }
-  const std::string_view host = request.find(field::host)->value;
+  // HTTP/1.1 without one, and two of them, never come this far.
+  const HeaderField* host = request.find(field::host);
+  const bool host_fits =
+      host != nullptr ? is_allowed_host(host->value, listener) : listener.hosts.empty();
   const bool target_fits =
       authority_of_target.empty() || is_allowed_host(authority_of_target, listener);
-  if (is_allowed_host(host, listener) && target_fits) return std::nullopt;
+  if (host_fits && target_fits) return std::nullopt;
   return problem(421, "wrong-host",
                  "this server answers to localhost, 127.0.0.1 and [::1] with its port only");
 }
@@ -82,8 +78,11 @@ std::optional<Response> refuse_borrowed(const Request& request, const std::strin
                      "requests with " + std::string{header.name} +
                          " come through a proxy, whose identity proves nothing; " + instead);
   }
-  const HeaderField* type = request.find(field::content_type);
-  if (type != nullptr && !is_json(type->value))
+  const bool foreign_type =
+      std::any_of(request.begin(), request.end(), [](const HeaderField& header) {
+        return header.known == field::content_type && !is_json(header.value);
+      });
+  if (foreign_type)
     return problem(415, "unsupported-media-type",
                    "the body has to be application/json: with curl use --json, as -d alone "
                    "sends a form");

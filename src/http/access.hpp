@@ -10,7 +10,7 @@
 
 namespace surveyd::http {
 
-/// Whether the request is for us: exactly one `Host`, one of the listener's. Otherwise a page that
+/// Whether the request is for us: its `Host` is one of the listener's. Otherwise a page that
 /// made a name of its own point to loopback (DNS rebinding) could read everything. The answer to
 /// give when it is not.
 [[nodiscard]] std::optional<Response> refuse_host(const Request& request, const Listener& listener,

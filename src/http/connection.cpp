@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 
 #include "http/problem.hpp"
+#include "http/strictness.hpp"
 
 namespace surveyd::http {
 namespace {
@@ -43,7 +44,7 @@ Task<> Connection::serve() {
   for (std::size_t served = 1;; ++served) {
     RequestParser parser{request_, service_.limits};
     head_done_ = message_done_ = false;
-    wire_bytes_ = 0;
+    wire_bytes_ = scanned_ = head_size_ = 0;
     Step step = begin_ < end_ ? advance(parser) : Step::need_input;
     while (step == Step::need_input) {
       if (!output_.empty() && !co_await flush()) co_return;
@@ -88,13 +89,16 @@ Task<> Connection::serve() {
 
 // Parses what is there. The head decides first: a body that is refused anyway is not waited for.
 Connection::Step Connection::advance(RequestParser& parser) {
+  if (head_size_ == 0)
+    if (const Step step = find_head(); step != Step::complete) return step;
   boost::system::error_code error;
   const std::string_view input{input_.data() + begin_, end_ - begin_};
   const std::size_t used = parser.parse(input, error);
   begin_ += used;
   if (error) return refuse(parse_problem(error));
   // Whatever a request consists of, it ends: chunk extensions and trailers count as well.
-  if (wire_bytes_ > service_.limits.request_bytes)
+  const bool no_space = begin_ == 0 && end_ == most_input;
+  if (wire_bytes_ > service_.limits.request_bytes || (no_space && !parser.is_done()))
     return refuse(problem(400, "bad-request", "the request is too long as a whole"));
   if (!parser.is_header_done()) return Step::need_input;
   message_done_ = parser.is_done();
@@ -125,6 +129,41 @@ bool Connection::accept_expectation() {
   return true;
 }
 
+// The parser gets a head only once it is whole: it would take a partial one line by line, and what
+// it has seen already could not move any more. `complete` means that there is a whole head.
+Connection::Step Connection::find_head() {
+  const auto size = [this] { return end_ - begin_; };
+  // Some clients end a body with an empty line that is not counted (RFC 9112, 2.2).
+  if (scanned_ == 0 && size() >= 2 && input_[begin_] == '\r' && input_[begin_ + 1] == '\n')
+    begin_ += 2;
+  const std::size_t limit = service_.limits.head_bytes;
+  while (scanned_ < size()) {
+    const char* from = input_.data() + begin_ + scanned_;
+    const auto* feed = static_cast<const char*>(std::memchr(from, '\n', size() - scanned_));
+    scanned_ = feed == nullptr ? size() : static_cast<std::size_t>(feed - from) + scanned_ + 1;
+    if (feed == nullptr) break;
+    if (scanned_ < 2 || feed[-1] != '\r')
+      return refuse(problem(400, "bad-request", "a line ends with a line feed alone"));
+    const bool end = scanned_ >= 4 && feed[-2] == '\n';
+    if (end && scanned_ > limit) break;
+    if (!end) continue;
+    head_size_ = scanned_;
+    const auto violation = violation_in_head({input_.data() + begin_, head_size_});
+    if (!violation) return Step::complete;
+    return refuse(problem(400, "bad-request", std::string{*violation}));
+  }
+  return scanned_ > limit ? refuse(head_too_long()) : Step::need_input;
+}
+
+Response Connection::head_too_long() const {
+  const std::string_view head{input_.data() + begin_,
+                              std::min(end_ - begin_, service_.limits.head_bytes)};
+  const std::string limit = std::to_string(service_.limits.head_bytes) + " bytes";
+  if (head.find("\r\n") == std::string_view::npos)
+    return problem(414, "too-long", "a target is shorter than " + limit);
+  return problem(431, "too-large", "a request head has at most " + limit + " and 64 fields");
+}
+
 Connection::Step Connection::refuse(Response response) {
   refusal_ = std::move(response);
   refusal_.close = true;
@@ -145,13 +184,8 @@ Response Connection::parse_problem(const boost::system::error_code& error) const
   if (error == make_error_code(body_limit))
     return problem(413, "too-large",
                    "a body has at most " + std::to_string(service_.limits.body_bytes) + " bytes");
-  if (error != make_error_code(header_limit))
-    return problem(400, "bad-request", "not a request: " + error.message());
-  const std::string_view head{input_.data() + begin_, end_ - begin_};
-  const std::string limit = std::to_string(service_.limits.head_bytes) + " bytes";
-  if (head.find("\r\n") == std::string_view::npos)
-    return problem(414, "too-long", "a target is shorter than " + limit);
-  return problem(431, "too-large", "a request head has at most " + limit + " and 64 fields");
+  if (error == make_error_code(header_limit)) return head_too_long();
+  return problem(400, "bad-request", "not a request: " + error.message());
 }
 
 void Connection::enter(Phase phase) {
@@ -234,6 +268,9 @@ Task<Response> Connection::work() {
 }
 
 Task<bool> Connection::flush() {
+  // What was waited for before goes on afterwards: a 100 Continue extends no deadline.
+  const Phase phase = phase_;
+  const Clock::time_point deadline = deadline_;
   enter(Phase::writing);
   std::size_t sent = 0;
   while (sent < output_.size()) {
@@ -247,6 +284,8 @@ Task<bool> Connection::flush() {
   }
   output_.clear();
   if (output_.capacity() > most_gathered) output_.shrink_to_fit();
+  phase_ = phase;
+  deadline_ = deadline;
   co_return true;
 }
 

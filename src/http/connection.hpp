@@ -41,8 +41,10 @@ class Connection {
   enum class Step { need_input, complete, refused };
 
   Step advance(RequestParser& parser);
+  Step find_head();
   Step refuse(Response response);
   Response parse_problem(const boost::system::error_code& error) const;
+  Response head_too_long() const;
   void enter(Phase phase);
   [[nodiscard]] boost::asio::mutable_buffer input_space();
   [[nodiscard]] bool accept_expectation();
@@ -66,6 +68,8 @@ class Connection {
   Routed routed_;
   Response refusal_;
   std::size_t wire_bytes_ = 0;  ///< of the request that is being read
+  std::size_t scanned_ = 0;     ///< how far the end of the head has been looked for
+  std::size_t head_size_ = 0;   ///< 0 until it has been found
   bool head_done_ = false;
   bool message_done_ = false;  ///< nothing of the current request is left to read
 

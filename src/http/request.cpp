@@ -15,11 +15,6 @@ std::string_view standard(boost::beast::string_view text) {
 
 }  // namespace
 
-std::size_t Request::count(field name) const {
-  return static_cast<std::size_t>(
-      std::count_if(begin(), end(), [name](const HeaderField& one) { return one.known == name; }));
-}
-
 const HeaderField* Request::find(field name) const {
   const HeaderField* found =
       std::find_if(begin(), end(), [name](const HeaderField& one) { return one.known == name; });
@@ -48,7 +43,6 @@ RequestParser::RequestParser(Request& request, const Limits& limits) : request_(
 }
 
 std::size_t RequestParser::parse(std::string_view input, boost::system::error_code& error) {
-  input_ = input;
   const std::size_t used = put(boost::asio::const_buffer{input.data(), input.size()}, error);
   if (error == boost::beast::http::error::need_more) error = {};
   return used;
@@ -67,13 +61,6 @@ void RequestParser::on_field_impl(field name, view name_text, view value, error_
   if (in_trailers_) return;
   if (request_.size_ == request_.fields_.size()) {
     error = boost::beast::http::error::header_limit;
-    return;
-  }
-  // A folded value was put together elsewhere. Folding is obsolete and a way to smuggle
-  // (RFC 9112, 5.2).
-  if (!value.empty() &&
-      (value.data() < input_.data() || value.data() >= input_.data() + input_.size())) {
-    error = boost::beast::http::error::bad_obs_fold;
     return;
   }
   request_.fields_[request_.size_++] = {name, standard(name_text), standard(value)};

@@ -34,7 +34,6 @@ struct Request {
 
   [[nodiscard]] const HeaderField* begin() const { return fields_.data(); }
   [[nodiscard]] const HeaderField* end() const { return fields_.data() + size_; }
-  [[nodiscard]] std::size_t count(field name) const;
   [[nodiscard]] const HeaderField* find(field name) const;
 
   /// Keeps a copy of the head, so that the buffer it was parsed from can change.
@@ -52,8 +51,8 @@ class RequestParser : public boost::beast::http::basic_parser<true> {
  public:
   RequestParser(Request& request, const Limits& limits);
 
-  /// Parses what is there; says how many of its bytes are done with. The head is only ever taken
-  /// whole, so it has to come again, longer, until it is complete.
+  /// Parses what is there (a head without folded lines), the first time a whole head at least; says
+  /// how many of its bytes are done with. What is left has to come again, with more behind it.
   std::size_t parse(std::string_view input, boost::system::error_code& error);
 
  private:
@@ -72,7 +71,6 @@ class RequestParser : public boost::beast::http::basic_parser<true> {
   void on_finish_impl(error_code&) override {}
 
   Request& request_;
-  std::string_view input_;
   bool in_trailers_ = false;
 };
 
