@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@ struct ControllerOutcome {
   bool enabled = false;
   std::string reason;     ///< why not: `not_offered_by_parent`, `refused`, `not_read_back`
   std::error_code error;  ///< the errno of the refusal
+  std::string path;       ///< the file or cgroup that refused
 };
 
 struct EnsureReport {
@@ -111,9 +113,15 @@ class CgroupTree {
   Result<Scope> own_scope() const;
   Result<Parent> parent_in_use();
   Result<EnsureReport> ensure_levels(const std::vector<std::string>& levels);
+  Result<EnsureReport> ensure_levels_once(const std::vector<std::string>& levels);
   Result<void> make_level(const std::string& path, Rollback& made);
   Result<void> delegate(const std::string& level, const std::vector<std::string>& wanted,
                         std::vector<ControllerOutcome>& outcomes);
+  void delegate_one_by_one(const std::string& control, const std::vector<std::string>& missing,
+                           std::vector<ControllerOutcome>& outcomes);
+  Error no_internal_processes(const std::string& level, const std::vector<std::string>& missing,
+                              std::vector<Process> residents) const;
+  bool is_our_leaf(const std::string& path) const;
   Result<void> enter_leaf(const std::string& leaf, Rollback& made);
   std::vector<Process> processes_of(const std::string& path) const;
   Result<std::vector<std::string>> children_of(const std::string& path) const;
@@ -124,7 +132,8 @@ class CgroupTree {
   std::string cgroup_name_;
   std::unique_ptr<Host> tree_;  ///< confined to the mount point
   std::string mount_root_;
-  std::optional<Placement> ensured_;  ///< the last placement that succeeded
+  std::optional<std::uint64_t> leaf_inode_;  ///< of the leaf that this process moved into
+  std::optional<Placement> ensured_;         ///< the last placement that succeeded
 };
 
 }  // namespace surveyd

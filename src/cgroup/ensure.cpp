@@ -1,8 +1,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include <unistd.h>
-
 #include "cgroup/hierarchy.hpp"
 #include "cgroup/internals.hpp"
 #include "parse/words.hpp"
@@ -11,14 +9,12 @@ namespace surveyd {
 namespace {
 
 using cgroup::child;
+using cgroup::is;
+using cgroup::self;
 using Words = std::vector<std::string>;
 
 bool contains(const Words& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
-}
-
-bool is(const Error& error, int error_number) {
-  return error.code == std::error_code{error_number, std::generic_category()};
 }
 
 Result<Words> read_words(const Host& tree, const std::string& path) {
@@ -35,12 +31,12 @@ std::string enabling(const Words& controllers) {
 }
 
 void record(std::vector<ControllerOutcome>& outcomes, const std::string& name, const char* reason,
-            std::error_code error = {}) {
+            const Error& error) {
   const auto known =
       std::find_if(outcomes.begin(), outcomes.end(),
                    [&name](const ControllerOutcome& outcome) { return outcome.name == name; });
   // The outermost level that refuses is the cause of all that follows further in.
-  if (known == outcomes.end()) outcomes.push_back({name, false, reason, error});
+  if (known == outcomes.end()) outcomes.push_back({name, false, reason, error.code, error.path});
 }
 
 const char* explain_mkdir(const Error& error) {
@@ -68,14 +64,8 @@ Result<EnsureReport> CgroupTree::ensure(Placement placement) {
     if (!chosen) return chosen.error();
     placement = *chosen;
   }
-  const auto once = [&] {
-    return placement == Placement::host ? ensure_host_container_parent()
-                                        : ensure_daemon_leaf_and_container_parent();
-  };
-  // ENODEV: somebody removed a level while we worked in it. A new attempt makes it again.
-  auto report = once();
-  for (int again = 0; again < 2 && !report && is(report.error(), ENODEV); ++again) report = once();
-  return report;
+  return placement == Placement::host ? ensure_host_container_parent()
+                                      : ensure_daemon_leaf_and_container_parent();
 }
 
 Result<EnsureReport> CgroupTree::ensure_host_container_parent() {
@@ -96,61 +86,17 @@ Result<EnsureReport> CgroupTree::ensure_host_container_parent() {
   return report;
 }
 
-Result<EnsureReport> CgroupTree::ensure_daemon_leaf_and_container_parent() {
-  if (const auto opened = open(); !opened) return opened.error();
-  const auto scope = own_scope();
-  if (!scope) return scope.error();
-  if (scope->path.empty() && !tree_->stat("cgroup.type")) {
-    Error error{.code = Fault::no_usable_cgroup2, .op = "stat", .path = shown("cgroup.type")};
-    error.detail =
-        "surveyd lives in the root cgroup and has no scope to divide; ask for placement "
-        "\"host\"";
-    return error;
-  }
-
-  const std::string leaf = child(scope->path, "init");
-  Rollback made{*tree_};
-  if (!scope->in_leaf)
-    if (const auto entered = enter_leaf(leaf, made); !entered) return entered.error();
-  std::vector<std::string> created;  // the leaf is in use from here on: it stays
-  for (const std::string& path : made.keep()) created.push_back(shown(path));
-
-  auto report = ensure_levels({scope->path, child(scope->path, "containers")});
-  if (!report) {
-    Error error = report.error();
-    if (!scope->in_leaf) error.detail += "; surveyd itself stays in " + shown(leaf);
-    return error;
-  }
-  created.insert(created.end(), report->created.begin(), report->created.end());
-  report->created = std::move(created);
-  report->placement = Placement::scope;
-  if (!scope->in_leaf) report->migrated.push_back({::getpid(), "surveyd"});
-  ensured_ = Placement::scope;
+Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& levels) {
+  // Somebody removed a level while we worked in it: a new attempt makes it again. ENODEV comes from
+  // a directory that is dying, ENOENT from one that is gone.
+  const auto vanished = [](const Error& error) { return is(error, ENODEV) || is(error, ENOENT); };
+  auto report = ensure_levels_once(levels);
+  for (int again = 0; again < 2 && !report && vanished(report.error()); ++again)
+    report = ensure_levels_once(levels);
   return report;
 }
 
-Result<void> CgroupTree::enter_leaf(const std::string& leaf, Rollback& made) {
-  if (auto level = make_level(leaf, made); !level) return level;
-  // A kernel without user attributes on cgroups only costs a second leaf level after a restart
-  // inside the leaf; everything else works.
-  (void)tree_->set_attribute(leaf, leaf_mark, "1");
-  // "0" is the writer itself: no pid that could be reused.
-  if (const auto moved = tree_->write(child(leaf, "cgroup.procs"), "0"); !moved) {
-    Error error = moved.error();
-    if (is(error, EBUSY)) error.detail = "the leaf has controllers enabled for children";
-    if (is(error, EOPNOTSUPP)) error.detail = "the leaf is threaded";
-    if (is(error, EACCES))
-      error.detail = "no right to move a process out of the cgroup that surveyd is in";
-    return error;
-  }
-  const auto scope = own_scope();
-  if (scope && scope->in_leaf) return {};
-  const auto procs = read_words(*tree_, child(leaf, "cgroup.procs"));
-  if (procs && contains(*procs, std::to_string(::getpid()))) return {};
-  return Error{.code = Fault::not_read_back, .op = "write 0", .path = shown(leaf)};
-}
-
-Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& levels) {
+Result<EnsureReport> CgroupTree::ensure_levels_once(const std::vector<std::string>& levels) {
   const auto wanted = read_words(*tree_, child(levels.front(), "cgroup.controllers"));
   if (!wanted) return wanted.error();
   const std::string& parent = levels.back();
@@ -158,7 +104,7 @@ Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& l
   Rollback made{*tree_};
   const auto failed = [&](Error error) {
     for (const std::string& path : made.undo())
-      error.detail += "; " + shown(path) + " was made and could not be removed again";
+      cgroup::add_detail(error, shown(path) + " was made and could not be removed again");
     return error;
   };
   std::vector<ControllerOutcome> refused;
@@ -185,10 +131,10 @@ Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& l
   report.container_parent = shown(parent);
   for (const std::string& name : *wanted) {
     if (contains(*enabled, name)) {
-      report.controllers.push_back({name, true, {}, {}});
+      report.controllers.push_back({name, true, {}, {}, {}});
       continue;
     }
-    record(refused, name, "not_read_back");
+    record(refused, name, "not_read_back", {.path = shown(parent)});
     report.controllers.push_back(
         *std::find_if(refused.begin(), refused.end(),
                       [&name](const ControllerOutcome& one) { return one.name == name; }));
@@ -198,7 +144,7 @@ Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& l
                                [](const ControllerOutcome& one) { return one.enabled; });
   if (!any && !report.controllers.empty()) {
     const ControllerOutcome& first = report.controllers.front();
-    Error error{.code = first.error, .op = "write +" + first.name, .path = shown(parent)};
+    Error error{.code = first.error, .op = "write +" + first.name, .path = first.path};
     if (!error.code) error.code = Fault::not_read_back;
     error.detail = "no controller can be delegated";
     return failed(error);
@@ -240,65 +186,72 @@ Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted,
     if (contains(*offered, name))
       missing.push_back(name);
     else
-      record(outcomes, name, "not_offered_by_parent");
+      record(outcomes, name, "not_offered_by_parent", {.path = shown(control)});
   }
   if (missing.empty()) return {};
 
-  // Processes that left a moment ago, our own threads among them, keep it busy for an instant.
-  auto written = tree_->write(control, enabling(missing));
   const bool real_root = level.empty() && !tree_->stat("cgroup.type");
+  if (!real_root)
+    if (auto residents = processes_of(level); !residents.empty())
+      return no_internal_processes(level, missing, std::move(residents));
+  auto written = tree_->write(control, enabling(missing));
+  // Processes that left a moment ago keep it busy for an instant.
   for (int tries = 0; tries < 1000 && !written && is(written.error(), EBUSY) && !real_root;
        ++tries) {
-    const auto procs = read_words(*tree_, child(level, "cgroup.procs"));
-    if (!procs || !procs->empty()) break;
+    if (auto residents = processes_of(level); !residents.empty())
+      return no_internal_processes(level, missing, std::move(residents));
     tree_->pause(std::chrono::milliseconds{1});
     written = tree_->write(control, enabling(missing));
   }
   if (written) return {};
 
-  const Error& error = written.error();
+  Error error = written.error();
   switch (error.code.value()) {
-    case EBUSY:
     case EINVAL:
     case ENOENT:
-    case EPERM: {
-      if (real_root && is(error, EBUSY)) break;
-      // Never one by one over resident processes: cpu, cpuset, pids and perf_event would be
-      // accepted, make this a thread root, and every child of it invalid as a domain.
-      std::vector<Process> residents;
-      if (!real_root) residents = processes_of(level);
-      if (is(error, EBUSY) || !residents.empty()) {
-        Error busy = error;
-        busy.code = Fault::occupied;
-        busy.op = "write " + enabling(missing);
-        busy.detail =
-            "the no-internal-processes rule: a cgroup with processes of its own cannot "
-            "delegate controllers";
-        busy.processes = std::move(residents);
-        return busy;
-      }
-      // The combined write is all or nothing: find out which ones it was.
-      for (const std::string& name : missing) {
-        const auto one = tree_->write(control, "+" + name);
-        if (!one) record(outcomes, name, "refused", one.error().code);
-      }
+    case EPERM:
+      if (const auto there = tree_->stat(self(level)); !there) return there.error();
+      delegate_one_by_one(control, missing, outcomes);
       return {};
-    }
+    case EBUSY:
+      if (!real_root) return no_internal_processes(level, missing, {});
+      [[fallthrough]];
     case EACCES:
     case EROFS:
-      break;
-    default: {
-      Error other = error;
-      other.op = "write " + enabling(missing);
-      if (is(other, EOPNOTSUPP)) {
-        other.code = Fault::not_a_domain;
-        other.detail = "the cgroup or one above it is threaded";
+      for (const std::string& name : missing) record(outcomes, name, "refused", error);
+      return {};
+    default:
+      error.op = "write " + enabling(missing);
+      if (is(error, EOPNOTSUPP)) {
+        error.code = Fault::not_a_domain;
+        error.detail = "the cgroup or one above it is threaded";
       }
-      return other;
-    }
+      return error;
   }
-  for (const std::string& name : missing) record(outcomes, name, "refused", error.code);
-  return {};
+}
+
+// Looked at before anything is written: over resident processes the kernel would accept cpu,
+// cpuset, pids and perf_event, make this cgroup a thread root, and every child of it invalid as a
+// domain.
+Error CgroupTree::no_internal_processes(const std::string& level, const Words& missing,
+                                        std::vector<Process> residents) const {
+  Error error{.code = Fault::occupied, .op = "write " + enabling(missing), .path = shown(level)};
+  error.detail =
+      "the no-internal-processes rule: a cgroup with processes of its own cannot delegate "
+      "controllers";
+  error.processes = std::move(residents);
+  return error;
+}
+
+// The combined write is all or nothing: this finds out which ones it was.
+void CgroupTree::delegate_one_by_one(const std::string& control, const Words& missing,
+                                     std::vector<ControllerOutcome>& outcomes) {
+  for (const std::string& name : missing) {
+    const auto one = tree_->write(control, "+" + name);
+    if (one) continue;
+    const bool not_offered = is(one.error(), ENOENT);
+    record(outcomes, name, not_offered ? "not_offered_by_parent" : "refused", one.error());
+  }
 }
 
 }  // namespace surveyd

@@ -7,9 +7,12 @@
 
 namespace surveyd {
 
-/// An extended attribute on the leaf that surveyd made: the name `init` alone proves nothing.
-/// cgroup2 keeps user.* attributes since Linux 5.7.
+/// An extended attribute on the leaf that surveyd lives in: the name `init` alone proves nothing.
+/// cgroup2 keeps user.* attributes since Linux 5.7; before that the leaf is known only until the
+/// process ends.
 inline constexpr const char* leaf_mark = "user.surveyd.leaf";
+inline constexpr const char* marked = "1";
+inline constexpr const char* unmarked = "";
 
 /// The container parent in use, relative to the tree.
 struct CgroupTree::Parent {
@@ -60,6 +63,14 @@ namespace cgroup {
 /// The path for a call about the directory itself.
 [[nodiscard]] inline std::string self(const std::string& directory) {
   return directory.empty() ? "." : directory;
+}
+
+[[nodiscard]] inline bool is(const Error& error, int error_number) {
+  return error.code == std::error_code{error_number, std::generic_category()};
+}
+
+inline void add_detail(Error& error, const std::string& sentence) {
+  error.detail += (error.detail.empty() ? "" : "; ") + sentence;
 }
 
 }  // namespace cgroup

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 
 #include "cgroup/hierarchy.hpp"
@@ -72,26 +73,10 @@ Result<Placement> CgroupTree::automatic_placement() const {
   const auto root = cgroup::inspect(host_, cgroup::mount_point);
   const bool host = root.is_real_root && root.accepts.has_value() &&
                     cgroup::inspect_namespaces(host_).all_initial();
-  return host ? Placement::host : Placement::scope;
-}
-
-Result<CgroupTree::Scope> CgroupTree::own_scope() const {
-  const auto text = host_.read("/proc/self/cgroup");
-  if (!text) return text.error();
-  const auto own = parse::cgroup_v2_path(*text);
-  if (!own) {
-    Error error{.code = Fault::no_usable_cgroup2, .op = "read", .path = "/proc/self/cgroup"};
-    error.detail = "this process has no cgroup v2 path";
-    return error;
-  }
-  auto path = cgroup::relative_to_mount(*own, mount_root_);
-  if (!path) return path.error();
-
-  if (tree_->attribute(self(*path), leaf_mark)) {
-    const auto slash = path->rfind('/');
-    return Scope{slash == std::string::npos ? "" : path->substr(0, slash), true};
-  }
-  return Scope{*path, false};
+  if (host) return Placement::host;
+  // In the root cgroup there is no scope either: the host placement says what is wrong with it.
+  const auto scope = own_scope();
+  return scope && scope->path.empty() && root.is_real_root ? Placement::host : Placement::scope;
 }
 
 Result<CgroupTree::Parent> CgroupTree::parent_in_use() {
@@ -240,19 +225,24 @@ Result<bool> CgroupTree::is_below_container_parent(std::uint64_t cgroup_id) {
   if (found.error().code == std::errc::cross_device_link) return false;
   if (found.error().code == std::error_code{ESTALE, std::generic_category()}) return found.error();
 
-  // Without CAP_DAC_READ_SEARCH: look at every cgroup below the parent.
-  std::vector<std::string> pending{parent->path};
+  // Without CAP_DAC_READ_SEARCH: look through the whole tree, the parent first. What is not found
+  // has been removed, perhaps from below the parent, or cannot be seen from here.
+  std::vector<std::string> pending{"", parent->path};
   while (!pending.empty()) {
     const std::string directory = pending.back();
     pending.pop_back();
-    const auto info = tree_->stat(directory);
+    const auto info = tree_->stat(self(directory));
     if (!info) continue;  // removed meanwhile
-    if (info->inode == cgroup_id) return true;
+    if (info->inode == cgroup_id)
+      return directory == parent->path || directory.starts_with(parent->path + "/");
     const auto children = children_of(directory);
     if (!children) continue;
-    for (const std::string& name : *children) pending.push_back(child(directory, name));
+    for (const std::string& name : *children) {
+      const std::string path = child(directory, name);
+      if (path != parent->path) pending.push_back(path);
+    }
   }
-  return false;
+  return os_error(ESTALE, "find", cgroup::mount_point);
 }
 
 }  // namespace surveyd

@@ -46,12 +46,27 @@ FileInfo describe(const struct stat& status) {
   return info;
 }
 
+// O_PATH with O_NOFOLLOW opens the link itself.
+bool is_link(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+int refuse_link() {
+  errno = ELOOP;
+  return -1;
+}
+
 // What openat2 does, for a kernel before 5.6 or a seccomp filter that does not know it: one
 // component at a time, none of them a link or `..`. Mounts are not told apart, which is why the
 // caller proves the file system by its magic.
 int open_beneath_stepwise(int root, const char* path, int flags) {
-  UniqueFd at{::dup(root)};
+  UniqueFd at{::fcntl(root, F_DUPFD_CLOEXEC, 0)};
   std::string_view rest{path};
+  if (rest.starts_with('/')) {
+    errno = EXDEV;
+    return -1;
+  }
   while (true) {
     while (rest.starts_with('/')) rest.remove_prefix(1);
     const std::string name{rest.substr(0, rest.find('/'))};
@@ -63,7 +78,8 @@ int open_beneath_stepwise(int root, const char* path, int flags) {
     const bool last = rest.find_first_not_of('/') == std::string_view::npos;
     const int step = last ? flags : O_PATH | O_DIRECTORY | O_CLOEXEC;
     UniqueFd next{::openat(at.get(), name.empty() ? "." : name.c_str(), step | O_NOFOLLOW)};
-    if (!next || last) return next.release();
+    if (!next) return -1;
+    if (last) return is_link(next.get()) ? refuse_link() : next.release();
     at = std::move(next);
   }
 }
@@ -203,7 +219,8 @@ Result<std::string> RealHost::find_directory(std::uint64_t inode) const {
 
   auto mount = open(".", O_RDONLY | O_DIRECTORY);  // O_PATH does not do here
   if (!mount) return mount.error();
-  const UniqueFd directory{::open_by_handle_at(mount->get(), handle, O_PATH | O_CLOEXEC)};
+  const UniqueFd directory{
+      ::open_by_handle_at(mount->get(), handle, O_PATH | O_DIRECTORY | O_CLOEXEC)};
   if (!directory) return last_error("open_by_handle_at", ".");
 
   const auto path_of = [](int fd) {

@@ -161,10 +161,10 @@ void Server::turn_away(int socket) const {
 
 void Server::answer_without_descriptors(Entrance& entrance) {
   spare_ = UniqueFd{};
-  const UniqueFd socket{
-      ::accept4(entrance.acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC)};
-  if (socket) turn_away(socket.get());
-  spare_ = open_spare();
+  if (const UniqueFd socket{
+          ::accept4(entrance.acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC)})
+    turn_away(socket.get());
+  spare_ = open_spare();  // now that the socket has been closed again
 }
 
 void Server::sweep() {
