@@ -101,13 +101,20 @@ std::optional<Response> find(Routed& routed, std::string_view path, verb method)
   return problem(404, "no-such-route", "there is nothing at this path; GET / shows what there is");
 }
 
+// Answered once: whoever sends this is not talking to us, or not HTTP.
+Response and_close(Response response) {
+  response.close = true;
+  return response;
+}
+
 std::optional<Response> check(Routed& routed, const Request& request, const Listener& listener,
                               const std::string& unix_socket) {
   const auto target = parse_target(request.target);
-  if (!target) return problem(400, "bad-request", "the target has to be a path");
-  if (auto refusal = refuse_host(request, listener, target->authority)) return refusal;
+  if (!target) return and_close(problem(400, "bad-request", "the target has to be a path"));
+  if (auto refusal = refuse_host(request, listener, target->authority))
+    return and_close(std::move(*refusal));
   if (request.method == verb::unknown)
-    return problem(501, "unknown-method", "no resource knows this method");
+    return and_close(problem(501, "unknown-method", "no resource knows this method"));
 
   const bool reads = request.method == verb::get || request.method == verb::head;
   // No path of a change needs an escape, and one could hide a separator from somebody before us.
