@@ -64,7 +64,7 @@ class Surveyor {
   void start();
 
   /// A survey now, or the end of the one that runs: concurrent callers share it. `done` gets its
-  /// snapshot.
+  /// snapshot, or the last good one (null before the first) when it has none.
   void survey(std::function<void(const Published&)> done = {});
 
   /// The last good snapshot; null before the first.
@@ -77,6 +77,7 @@ class Surveyor {
   struct Run;
 
   static void execute(const std::shared_ptr<Run>& run, std::size_t from, unsigned attempt);
+  static Published conclude_run(Run& run);
   void begin();
   void watch();
   void give_up_late_probe();
@@ -92,7 +93,8 @@ class Surveyor {
   Publish publish_;
 
   std::unique_ptr<run::Worker> worker_;
-  std::shared_ptr<Run> run_;  ///< null when no survey runs
+  std::unique_ptr<run::Worker> staleness_worker_;  ///< while it renders a stale snapshot
+  std::shared_ptr<Run> run_;                       ///< null when no survey runs
   std::shared_ptr<std::set<std::size_t>> stuck_;
   boost::asio::steady_timer interval_timer_;
   boost::asio::steady_timer watchdog_;

@@ -97,6 +97,17 @@ void log_changes(const Survey* before, const Survey& after) {
     spdlog::info("effective_mode={} assessed_mode={}", mode, assessed);
 }
 
+// The last boundary: what one event could not do is in the log, and the next one is served.
+void serve_until_stopped(boost::asio::io_context& context) {
+  while (!context.stopped()) {
+    try {
+      context.run();
+    } catch (const std::exception& failure) {
+      spdlog::error("an event failed: {}", failure.what());
+    }
+  }
+}
+
 int run(const Settings& settings) {
   const RealHost host;
   const metrics::Build build{version, revision, compiler, host.kernel_release()};
@@ -150,7 +161,7 @@ int run(const Settings& settings) {
   await_hangup();
   server.start();
   surveyor.start();
-  context.run();
+  serve_until_stopped(context);
 
   if (!service.unix_socket.empty()) ::unlink(service.unix_socket.c_str());
   const bool surveys_ended = surveyor.stop();

@@ -268,6 +268,7 @@ Task<Response> post_survey(Exchange& exchange) {
   service.surveyor.survey(std::move(wake));
   co_await finished->async_wait(completion);
   if (!*surveyed) co_return problem(too_late("survey"));
+  if (!service.capabilities) co_return not_yet_surveyed();
   Response response;
   response.document = service.capabilities;
   co_return response;

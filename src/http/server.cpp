@@ -1,6 +1,8 @@
 #include "http/server.hpp"
 
 #include <array>
+#include <exception>
+#include <new>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -26,6 +28,8 @@ constexpr std::string_view full_house =
     "Content-Length: 143\r\n"
     "Retry-After: 1\r\n"
     "Connection: close\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
     "\r\n"
     "{\n"
     "  \"type\": \"urn:surveyd:problem:overloaded\",\n"
@@ -93,20 +97,25 @@ Task<> Server::accept(Entrance& entrance) {
   while (entrance.acceptor.is_open()) {
     auto [error, socket] = co_await entrance.acceptor.async_accept(completion);
     if (!entrance.acceptor.is_open()) co_return;
-    if (error) {
-      // Re-arming at once would burn a core, giving up would be deafness for ever.
-      if (ran_out_of_descriptors(error)) answer_without_descriptors(entrance);
-      pause.expires_after(accept_backoff);
-      co_await pause.async_wait(completion);
-      continue;
-    }
-    if (is_full(*entrance.listener)) {
-      turn_away(socket.native_handle());
-      continue;
-    }
-    Task<> served = serve(std::move(socket), entrance.listener);
-    asio::co_spawn(context_, std::move(served), asio::detached);
+    if (!error && admit(entrance, std::move(socket))) continue;
+    // Re-arming at once would burn a core, giving up would be deafness for ever.
+    if (ran_out_of_descriptors(error)) answer_without_descriptors(entrance);
+    pause.expires_after(accept_backoff);
+    co_await pause.async_wait(completion);
   }
+}
+
+// False when there was no memory to serve it with.
+bool Server::admit(Entrance& entrance, Socket socket) try {
+  if (is_full(*entrance.listener)) {
+    turn_away(socket.native_handle());
+    return true;
+  }
+  Task<> served = serve(std::move(socket), entrance.listener);
+  asio::co_spawn(context_, std::move(served), asio::detached);
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 Task<> Server::serve(Socket socket, std::shared_ptr<const Listener> listener) {
@@ -119,7 +128,12 @@ Task<> Server::serve(Socket socket, std::shared_ptr<const Listener> listener) {
   service_.counters.connections(listener->label(), 1);
   if (!sweeping_) sweep();
 
-  co_await connection.serve();
+  try {
+    co_await connection.serve();
+  } catch (const std::exception& failure) {
+    // One client's connection ends with it, and nothing else does.
+    spdlog::error("a connection failed: {}", failure.what());
+  }
 
   service_.counters.connections(listener->label(), -1);
   unix_connections_ -= local;

@@ -42,6 +42,7 @@ class Server {
 
   void add(UniqueFd socket, int family, Listener listener);
   Task<> accept(Entrance& entrance);
+  bool admit(Entrance& entrance, Socket socket);
   Task<> serve(Socket socket, std::shared_ptr<const Listener> listener);
   [[nodiscard]] bool is_full(const Listener& listener) const;
   void turn_away(int socket) const;

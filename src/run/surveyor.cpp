@@ -136,17 +136,26 @@ void Surveyor::execute(const std::shared_ptr<Run>& run, std::size_t from, unsign
     run->findings[i] = std::move(finding);
   }
 
-  std::vector<Finding> findings;
-  findings.reserve(run->findings.size());
-  for (auto& finding : run->findings) findings.push_back(std::move(*finding));
-  run->about.duration = steady_clock::now() - run->begun;
-  auto snapshot = std::make_shared<Snapshot>();
-  snapshot->survey = conclude(Findings{std::move(findings)}, run->about);
-  snapshot->documents = run->render(snapshot->survey);
-  run->result = std::move(snapshot);
+  try {
+    run->result = conclude_run(*run);
+  } catch (const std::exception&) {
+    // Out of memory: this survey has no result, and the last good one stays.
+  }
   boost::asio::post(run->executor, [run] {
     if (run->surveyor != nullptr) run->surveyor->finish(run);
   });
+}
+
+// On the worker.
+Surveyor::Published Surveyor::conclude_run(Run& run) {
+  std::vector<Finding> findings;
+  findings.reserve(run.findings.size());
+  for (auto& finding : run.findings) findings.push_back(std::move(*finding));
+  run.about.duration = steady_clock::now() - run.begun;
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->survey = conclude(Findings{std::move(findings)}, run.about);
+  snapshot->documents = run.render(snapshot->survey);
+  return snapshot;
 }
 
 void Surveyor::watch() {
@@ -177,22 +186,34 @@ void Surveyor::give_up_late_probe() {
   worker_->post([shared = run_, late, attempt] { execute(shared, late + 1, attempt); });
 }
 
+// Rendered on a worker of its own: the other one may be the reason.
 void Surveyor::mark_stale() {
-  if (!current_ || current_->survey.run.stale) return;
-  auto stale = std::make_shared<Snapshot>();
-  stale->survey = current_->survey;
-  stale->survey.run.stale = true;
-  stale->documents = render_(stale->survey);
-  current_ = std::move(stale);
-  publish_(current_);
+  if (!current_ || current_->survey.run.stale || staleness_worker_) return;
+  staleness_worker_ = std::make_unique<run::Worker>();
+  staleness_worker_->post([this, executor = executor_, render = render_, good = current_] {
+    auto stale = std::make_shared<Snapshot>();
+    stale->survey = good->survey;
+    stale->survey.run.stale = true;
+    stale->documents = render(stale->survey);
+    boost::asio::post(executor, [this, good, stale = std::move(stale)] {
+      staleness_worker_.reset();
+      if (stopped_ || current_ != good) return;  // a survey has finished after all
+      current_ = stale;
+      publish_(current_);
+    });
+  });
 }
 
 void Surveyor::finish(const std::shared_ptr<Run>& run) {
   if (run != run_) return;
   watchdog_.cancel();
   run_.reset();
-  current_ = run->result;
-  publish_(current_);
+  if (run->result) {
+    current_ = run->result;
+    publish_(current_);
+  } else {
+    mark_stale();
+  }
   for (auto& done : std::exchange(waiting_, {})) done(current_);
 }
 
@@ -200,8 +221,10 @@ bool Surveyor::stop() {
   stopped_ = true;
   interval_timer_.cancel();
   watchdog_.cancel();
-  const bool ended = worker_->stop(std::chrono::milliseconds{200});
-  return ended && stuck_->empty();
+  constexpr std::chrono::milliseconds patience{200};
+  const bool ended = worker_->stop(patience);
+  const bool rendered = !staleness_worker_ || staleness_worker_->stop(patience);
+  return ended && rendered && stuck_->empty();
 }
 
 }  // namespace surveyd

@@ -146,5 +146,12 @@ TEST(Disagreements, CountAnUnknownContainerAsContained) {
   expect_field(result, "is_nested", false, true, "reason of container");
 }
 
+TEST(Disagreements, DISABLED_NameAFieldWheneverTheModesDiffer) {
+  const Evidence masked{.nested = unknown, .parent = unknown};  // no /proc/self/cgroup
+  const Assessment result = assess(findings_of(masked), Mode::nested_adaptive);
+  EXPECT_EQ(result.mode, Mode::full);
+  EXPECT_GT(result.disagreements.size(), 1U);
+}
+
 }  // namespace
 }  // namespace surveyd::test

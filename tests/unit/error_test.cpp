@@ -35,6 +35,10 @@ TEST(ErrnoName, IsEmptyForAFault) {
   for (const Fault fault : every_fault) EXPECT_EQ(errno_name(fault), "");
 }
 
+TEST(ErrnoName, DISABLED_IsEmptyWithoutAnError) {
+  EXPECT_EQ(errno_name({}), "");
+}
+
 TEST(Fault, SaysInItsOwnWordsWhatIsWrong) {
   std::set<std::string> messages;
   for (const Fault fault : every_fault) messages.insert(make_error_code(fault).message());

@@ -90,6 +90,16 @@ TEST(Mountinfo, GoesOnAfterALineWithoutTheForm) {
   EXPECT_EQ(mounts.front().mount_point, "/p");
 }
 
+// The kernel escapes blank, tab, line feed and backslash only (seq_path() in fs/proc_namespace.c).
+TEST(Mountinfo, DISABLED_SplitsAtBlanksOnly) {
+  for (const std::string mark : {"\v", "\f", "\r"}) {
+    const Mount mount = only("1 2 0:30 /a" + mark + "/sys/fs/cgroup /mnt rw - cgroup2 none rw\n");
+    EXPECT_EQ(mount.root, "/a" + mark + "/sys/fs/cgroup");
+    EXPECT_EQ(mount.mount_point, "/mnt");
+  }
+  EXPECT_EQ(only("1 2 0:30 / /p rw - cgroup2  rw\n").super_options, "rw");  // an empty source
+}
+
 TEST(MountAt, IsTheLastOneOverThePoint) {
   const auto mounts = parse::mountinfo(
       "1 2 0:30 / /p rw - tmpfs none rw\n"
