@@ -91,16 +91,16 @@ class CgroupTree {
   /// `Placement::scope`. Fails with `Fault::occupied` when other processes live in the scope.
   [[nodiscard]] Result<EnsureReport> ensure_daemon_leaf_and_container_parent();
 
-  /// Removes an empty cgroup of the container parent. Nothing is killed or moved:
-  /// `Fault::occupied` names the processes and child cgroups in the way.
+  /// Removes an empty cgroup of the container parent, of either placement. Nothing is killed or
+  /// moved: `Fault::occupied` names the processes and child cgroups in the way.
   [[nodiscard]] Result<Removal> remove_host_container_cgroup(const ContainerId& id);
 
   [[nodiscard]] Result<ContainerParent> inspect_container_parent();
 
   [[nodiscard]] Result<ContainerList> list_containers();
 
-  /// Whether the cgroup with this id (`INET_DIAG_CGROUP_ID`, its inode) is the container parent
-  /// or below it. False where no container parent exists.
+  /// Whether the cgroup with this id (`INET_DIAG_CGROUP_ID`, its inode) is a container parent, of
+  /// either placement, or below one. False where none exists; ESTALE when the cgroup is gone.
   [[nodiscard]] Result<bool> is_below_container_parent(std::uint64_t cgroup_id);
 
  private:
@@ -111,6 +111,8 @@ class CgroupTree {
   Result<void> open();
   Result<Placement> automatic_placement() const;
   Result<Scope> own_scope() const;
+  Result<Removal> remove_below(const std::string& parent, const ContainerId& id);
+  Result<Parent> parent_at(Placement placement) const;
   Result<Parent> parent_in_use();
   Result<EnsureReport> ensure_levels(const std::vector<std::string>& levels);
   Result<EnsureReport> ensure_levels_once(const std::vector<std::string>& levels);

@@ -15,7 +15,6 @@ enum class Fault {
   occupied,                  ///< processes or child cgroups are in the way; Error names them
   not_a_domain,              ///< a cgroup on the way is threaded or domain invalid
   not_read_back,             ///< the kernel took a write whose effect could not be seen afterwards
-  malformed,                 ///< a kernel file does not have the form that its documentation gives
   timed_out,                 ///< the operation did not finish within its deadline
 };
 
@@ -46,6 +45,10 @@ using Result = boost::system::result<T, Error>;
 
 /// The name of the errno in `code` ("EROFS"), or empty when it holds none.
 [[nodiscard]] std::string errno_name(const std::error_code& code);
+
+/// Whether the failure says nothing about what was asked: this process ran out of descriptors,
+/// memory or luck, or a filter answers in the kernel's place (ENOSYS).
+[[nodiscard]] bool is_inconclusive(const std::error_code& code);
 
 /// `op path: message`, one line for a log or a terminal.
 [[nodiscard]] std::string to_string(const Error& error);

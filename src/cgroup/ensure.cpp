@@ -139,7 +139,8 @@ Result<EnsureReport> CgroupTree::ensure_levels_once(const std::vector<std::strin
         *std::find_if(refused.begin(), refused.end(),
                       [&name](const ControllerOutcome& one) { return one.name == name; }));
   }
-  // A parent whose children can be given nothing at all is no success.
+  // A parent to which everything was refused is no success. (One that was offered nothing is: its
+  // containers still have a place of their own, and `controllers` is empty for all to see.)
   const bool any = std::any_of(report.controllers.begin(), report.controllers.end(),
                                [](const ControllerOutcome& one) { return one.enabled; });
   if (!any && !report.controllers.empty()) {

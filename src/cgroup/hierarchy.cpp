@@ -30,21 +30,16 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-Hierarchy explain_missing_v2(const Result<FileSystem>& file_system,
-                             const Result<std::string>& mountinfo) {
+Hierarchy explain_missing_v2(const Result<std::string>& mountinfo) {
   const std::string at = std::string{mount_point};
-  if (!mountinfo) {
-    if (!file_system)
-      return {Version::unknown, "neither " + at + " nor /proc/self/mountinfo can be read", {}};
-    return {Version::none, at + " is not a cgroup v2 file system", {}};
-  }
+  if (!mountinfo) return {Version::none, at + " is not a cgroup v2 file system", {}};
   const std::vector<parse::Mount> mounts = parse::mountinfo(*mountinfo);
-  const auto mounted = [&mounts](std::string_view type) {
-    return std::find_if(mounts.begin(), mounts.end(),
-                        [type](const parse::Mount& mount) { return mount.type == type; });
-  };
-  const auto v1 = mounted("cgroup");
-  const auto v2 = mounted("cgroup2");
+  const auto v1 = std::find_if(mounts.begin(), mounts.end(), [&at](const parse::Mount& mount) {
+    return mount.type == "cgroup" &&
+           (mount.mount_point == at || mount.mount_point.starts_with(at + "/"));
+  });
+  const auto v2 = std::find_if(mounts.begin(), mounts.end(),
+                               [](const parse::Mount& mount) { return mount.type == "cgroup2"; });
   if (v1 != mounts.end() && v2 != mounts.end())
     return {Version::hybrid,
             "hybrid hierarchy: the v1 controllers are in use and cgroup v2 at " + v2->mount_point +
@@ -95,8 +90,12 @@ const char* to_string(Version version) {
 
 Hierarchy find_hierarchy(const Host& host, const Result<std::string>& mountinfo) {
   const auto file_system = host.file_system(mount_point);
-  if (!file_system || file_system->magic != cgroup2_magic)
-    return explain_missing_v2(file_system, mountinfo);
+  if (!file_system)
+    return {Version::unknown,
+            std::string{mount_point} + " cannot be asked what is mounted there (" +
+                errno_name(file_system.error().code) + "): /sys may be masked or not mounted",
+            {}};
+  if (file_system->magic != cgroup2_magic) return explain_missing_v2(mountinfo);
 
   Hierarchy hierarchy{Version::v2, "cgroup v2 is mounted at " + std::string{mount_point}, {}};
   if (!mountinfo) return hierarchy;
@@ -148,11 +147,17 @@ std::string Place::explanation() const {
 Place inspect(const Host& host, const std::string& path) {
   Place place;
   place.path = path;
+  const auto doubt = [&place](const auto& result) {
+    if (!result && is_inconclusive(result.error().code)) place.doubt = result.error();
+  };
   place.accepts = accepts_new_directory(host, path);
+  doubt(place.accepts);
   const auto type = host.stat(path + "/cgroup.type");
   place.is_real_root = !type && type.error().code == std::errc::no_such_file_or_directory;
-  if (const auto controllers = host.read(path + "/cgroup.controllers"))
-    place.controllers = parse::words(*controllers);
+  doubt(type);
+  const auto controllers = host.read(path + "/cgroup.controllers");
+  if (controllers) place.controllers = parse::words(*controllers);
+  doubt(controllers);
   return place;
 }
 

@@ -48,6 +48,7 @@ struct Place {
   /// `cgroup.subtree_control`. Predicted, not tried.
   Result<void> accepts;
   std::vector<std::string> controllers;  ///< `cgroup.controllers`: what children can be given
+  std::optional<Error> doubt;            ///< a failure after which none of this says no
 
   /// Accepts directories, and offers one of cpu, memory, pids.
   [[nodiscard]] bool usable() const;

@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t most_named = 64;
 
 using cgroup::child;
+using cgroup::is;
 using cgroup::self;
 
 }  // namespace
@@ -79,20 +80,21 @@ Result<Placement> CgroupTree::automatic_placement() const {
   return scope && scope->path.empty() && root.is_real_root ? Placement::host : Placement::scope;
 }
 
+Result<CgroupTree::Parent> CgroupTree::parent_at(Placement placement) const {
+  std::string path = cgroup_name_ + "/containers";
+  if (placement == Placement::scope) {
+    const auto scope = own_scope();
+    if (!scope) return scope.error();
+    path = child(scope->path, "containers");
+  }
+  const auto info = tree_->stat(path);
+  if (!info && info.error().code != std::errc::no_such_file_or_directory) return info.error();
+  return Parent{placement, path, info.has_value()};
+}
+
 Result<CgroupTree::Parent> CgroupTree::parent_in_use() {
   if (const auto opened = open(); !opened) return opened.error();
-  const auto candidate = [this](Placement placement) -> Result<Parent> {
-    std::string path = cgroup_name_ + "/containers";
-    if (placement == Placement::scope) {
-      const auto scope = own_scope();
-      if (!scope) return scope.error();
-      path = child(scope->path, "containers");
-    }
-    const auto info = tree_->stat(path);
-    if (!info && info.error().code != std::errc::no_such_file_or_directory) return info.error();
-    return Parent{placement, path, info.has_value()};
-  };
-  if (ensured_) return candidate(*ensured_);
+  if (ensured_) return parent_at(*ensured_);
 
   // After a restart: the one that is there, and if both are or none is, the one that would be
   // made. Living in our leaf means that the scope was divided before.
@@ -100,9 +102,9 @@ Result<CgroupTree::Parent> CgroupTree::parent_in_use() {
   if (!automatic) return automatic.error();
   const auto scope = own_scope();
   const Placement first = scope && scope->in_leaf ? Placement::scope : *automatic;
-  auto preferred = candidate(first);
+  auto preferred = parent_at(first);
   if (preferred && preferred->exists) return preferred;
-  auto other = candidate(first == Placement::host ? Placement::scope : Placement::host);
+  auto other = parent_at(first == Placement::host ? Placement::scope : Placement::host);
   if (other && other->exists) return other;
   return preferred;
 }
@@ -155,20 +157,31 @@ Error CgroupTree::busy_container(const std::string& path) const {
 Result<Removal> CgroupTree::remove_host_container_cgroup(const ContainerId& id) {
   const auto parent = parent_in_use();
   if (!parent) return parent.error();
-  const std::string path = child(parent->path, id.str());
+  auto removal = remove_below(parent->path, id);
+  if (!removal || removal->removed) return removal;
+  // Containers of an earlier placement may still be there: to say that one is absent would be
+  // wrong.
+  const bool host = parent->placement == Placement::host;
+  const auto other = parent_at(host ? Placement::scope : Placement::host);
+  if (!other || !other->exists) return removal;
+  return remove_below(other->path, id);
+}
+
+Result<Removal> CgroupTree::remove_below(const std::string& parent, const ContainerId& id) {
+  const std::string path = child(parent, id.str());
   const Removal absent{id.str(), false};
 
   // Looked at first: on a read-only mount rmdir of what is not there is EROFS.
   const auto info = tree_->stat(path);
   if (!info) {
-    if (info.error().code == std::errc::no_such_file_or_directory) return absent;
+    if (is(info.error(), ENOENT)) return absent;
     return info.error();
   }
   const auto removed = tree_->remove_directory(path);
   if (removed) return Removal{id.str(), true};
-  if (removed.error().code == std::errc::no_such_file_or_directory) return absent;
+  if (is(removed.error(), ENOENT)) return absent;
   // The kernel says EBUSY for live processes and for child cgroups alike.
-  if (removed.error().code != std::errc::device_or_resource_busy) return removed.error();
+  if (!is(removed.error(), EBUSY)) return removed.error();
   return busy_container(path);
 }
 
@@ -213,33 +226,42 @@ Result<ContainerList> CgroupTree::list_containers() {
 }
 
 Result<bool> CgroupTree::is_below_container_parent(std::uint64_t cgroup_id) {
-  const auto parent = parent_in_use();
-  if (!parent) {
+  if (const auto opened = open(); !opened) {
     // No cgroup v2 to put containers into, so no container to come from.
-    if (parent.error().code == Fault::no_usable_cgroup2) return false;
-    return parent.error();
+    if (opened.error().code == Fault::no_usable_cgroup2) return false;
+    return opened.error();
   }
-  if (!parent->exists) return false;
+  // Both placements count, whichever is in use: containers of an earlier one may still run.
+  std::vector<std::string> parents;
+  for (const Placement placement : {Placement::host, Placement::scope})
+    if (const auto parent = parent_at(placement); parent && parent->exists)
+      parents.push_back(parent->path);
+  if (parents.empty()) return false;
+  const auto is_inside = [&parents](const std::string& path) {
+    return std::any_of(parents.begin(), parents.end(), [&path](const std::string& parent) {
+      return path == parent || path.starts_with(parent + "/");
+    });
+  };
   const auto found = tree_->find_directory(cgroup_id);
-  if (found) return *found == parent->path || found->starts_with(parent->path + "/");
+  if (found) return is_inside(*found);
   if (found.error().code == std::errc::cross_device_link) return false;
-  if (found.error().code == std::error_code{ESTALE, std::generic_category()}) return found.error();
+  if (cgroup::is(found.error(), ESTALE)) return found.error();
 
-  // Without CAP_DAC_READ_SEARCH: look through the whole tree, the parent first. What is not found
-  // has been removed, perhaps from below the parent, or cannot be seen from here.
-  std::vector<std::string> pending{"", parent->path};
+  // Without CAP_DAC_READ_SEARCH: look through the whole tree, the parents first. What is not found
+  // has been removed, perhaps from below a parent, or cannot be seen from here.
+  std::vector<std::string> pending{""};
+  pending.insert(pending.end(), parents.begin(), parents.end());
   while (!pending.empty()) {
     const std::string directory = pending.back();
     pending.pop_back();
     const auto info = tree_->stat(self(directory));
     if (!info) continue;  // removed meanwhile
-    if (info->inode == cgroup_id)
-      return directory == parent->path || directory.starts_with(parent->path + "/");
+    if (info->inode == cgroup_id) return is_inside(directory);
     const auto children = children_of(directory);
     if (!children) continue;
     for (const std::string& name : *children) {
       const std::string path = child(directory, name);
-      if (path != parent->path) pending.push_back(path);
+      if (std::find(parents.begin(), parents.end(), path) == parents.end()) pending.push_back(path);
     }
   }
   return os_error(ESTALE, "find", cgroup::mount_point);

@@ -1,10 +1,15 @@
 #include "cli/log.hpp"
 
+#include <algorithm>
+#include <climits>
 #include <memory>
+#include <mutex>
 
+#include <poll.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "json/documents.hpp"
 
@@ -38,6 +43,37 @@ class Quoted : public spdlog::custom_flag_formatter {
   bool with_quotes_;
 };
 
+/// Standard error, without ever waiting for whoever reads it: a pipe that nobody empties must not
+/// stop the daemon. What does not fit is left out and counted.
+class UnblockedStderr : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t record;
+    formatter_->format(message, record);
+    if (left_out_ > 0) {
+      const std::string note =
+          std::to_string(left_out_) + " log records left out: nobody read them";
+      spdlog::memory_buf_t formatted;
+      formatter_->format({message.logger_name, spdlog::level::warn, note}, formatted);
+      if (write(formatted)) left_out_ = 0;
+    }
+    if (!write(record)) ++left_out_;
+  }
+  void flush_() override {}
+
+ private:
+  // A pipe that can be written takes PIPE_BUF bytes at once (pipe(7)).
+  static bool write(const spdlog::memory_buf_t& record) {
+    pollfd ready{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return false;
+    std::string line{record.data(), std::min<std::size_t>(record.size(), PIPE_BUF)};
+    line.back() = '\n';
+    return ::write(STDERR_FILENO, line.data(), line.size()) >= 0;
+  }
+
+  std::size_t left_out_ = 0;
+};
+
 }  // namespace
 
 void start_log(const std::string& level, const std::string& format) {
@@ -46,8 +82,7 @@ void start_log(const std::string& level, const std::string& format) {
   formatter->add_flag<Quoted>('*', json);
   formatter->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":%*})"
                               : "%Y-%m-%dT%H:%M:%S.%eZ %l %*");
-  auto logger = std::make_shared<spdlog::logger>("surveyd",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>("surveyd", std::make_shared<UnblockedStderr>());
   logger->set_formatter(std::move(formatter));
   logger->set_level(spdlog::level::from_str(level));
   spdlog::set_default_logger(std::move(logger));

@@ -4,7 +4,8 @@
 
 namespace surveyd::cli {
 
-/// The log goes to standard error, one record a line, whatever the message holds.
+/// The log goes to standard error, one record a line, whatever the message holds; it never waits
+/// for its reader.
 void start_log(const std::string& level, const std::string& format);
 
 }  // namespace surveyd::cli

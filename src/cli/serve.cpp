@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -5,7 +6,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <surveyd/cgroup_tree.hpp>
 #include <surveyd/surveyor.hpp>
@@ -22,6 +25,23 @@ namespace surveyd::cli {
 namespace {
 
 constexpr int cannot_start = 2;
+
+// A connection takes one descriptor, and a service manager's soft limit is often 1,024. What
+// surveys, logs and cgroup operations need stays free.
+http::Limits limits_within_descriptors() {
+  constexpr rlim_t kept_free = 64;
+  http::Limits limits;
+  rlimit descriptors{};
+  if (::getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return limits;
+  descriptors.rlim_cur = descriptors.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &descriptors);
+  ::getrlimit(RLIMIT_NOFILE, &descriptors);
+  const rlim_t usable = descriptors.rlim_cur > 2 * kept_free ? descriptors.rlim_cur - kept_free
+                                                             : descriptors.rlim_cur / 2;
+  limits.connections = std::min<rlim_t>(limits.connections, usable);
+  limits.unix_connections = std::min(limits.unix_connections, limits.connections / 4);
+  return limits;
+}
 
 /// Something that the operator has to change before the daemon can start; one line.
 struct StartFailure : std::runtime_error {
@@ -73,9 +93,16 @@ void open_listeners(http::Server& server, http::Service& service, const Settings
   if (settings.listen.empty())
     for (const char* address : default_listen)
       open_tcp(server, address, false, std::string_view{address}.starts_with('['));
-  for (const std::string& address : settings.listen) open_tcp(server, address, false, false);
+  for (const std::string& address : settings.listen)
+    if (address != no_listener) open_tcp(server, address, false, false);
   for (const std::string& address : settings.listen_remote) open_tcp(server, address, true, false);
   service.unix_socket = open_unix(server, settings);
+}
+
+std::optional<ino_t> inode_of(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
+  return status.st_ino;
 }
 
 /// One line for the first survey, and one for each change after it.
@@ -139,11 +166,13 @@ int run(const Settings& settings) {
   surveyor_settings.cgroup_name = settings.cgroup_name;
   Surveyor surveyor{context.get_executor(), host, catalogue(), surveyor_settings, render, publish};
 
-  http::Service service{surveyor, tree, access, cgroup_worker, counters, {}, {}, {}, {}, {}};
+  http::Service service{surveyor,      tree,     access,
+                        cgroup_worker, counters, limits_within_descriptors()};
   service.load_page();
   publish_to = &service;
   http::Server server{context, service};
   open_listeners(server, service, settings);
+  const auto unix_inode = inode_of(service.unix_socket);
 
   std::function<void()> await_hangup = [&] {
     surveys.async_wait([&](const boost::system::error_code& error, int) {
@@ -163,7 +192,9 @@ int run(const Settings& settings) {
   surveyor.start();
   serve_until_stopped(context);
 
-  if (!service.unix_socket.empty()) ::unlink(service.unix_socket.c_str());
+  // Another instance may have taken the path over meanwhile.
+  if (!service.unix_socket.empty() && inode_of(service.unix_socket) == unix_inode)
+    ::unlink(service.unix_socket.c_str());
   const bool surveys_ended = surveyor.stop();
   const bool changes_ended = cgroup_worker.stop(std::chrono::milliseconds{200});
   spdlog::info("ended");

@@ -34,6 +34,7 @@ std::string check_address(const std::string& text) {
 }
 
 std::string check_loopback(const std::string& text) {
+  if (text == no_listener) return {};
   if (std::string wrong = check_address(text); !wrong.empty()) return wrong;
   if (parse_tcp_address(text)->is_loopback()) return {};
   return text + " is not a loopback address; --listen-remote takes others, for reads only";
@@ -99,7 +100,8 @@ Parser::Parser() {
       ->type_name("FILE");
 
   setting("listen", settings_.listen,
-          "Loopback address to serve on, repeatable [127.0.0.1:9847, [::1]:9847]")
+          "Loopback address to serve on, repeatable, \"none\" for none "
+          "[127.0.0.1:9847, [::1]:9847]")
       ->delimiter(',')
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -160,7 +162,7 @@ Settings Parser::parse(int argc, const char* const* argv) {
   app_.parse(argc, argv);
   settings_.interval = std::chrono::seconds{interval_};
   if (unix_option_->count() > 0)
-    settings_.unix_socket = unix_socket_ == "none" ? std::string{} : unix_socket_;
+    settings_.unix_socket = unix_socket_ == no_listener ? std::string{} : unix_socket_;
   if (survey_->parsed()) settings_.command = Command::survey;
   if (check_->parsed()) {
     settings_.command = Command::check;
@@ -198,7 +200,10 @@ void load_file(const std::string& path, const std::vector<std::string>& names) {
       throw CLI::ConfigError("\"" + item.fullname() + "\" in " + path + " is not a setting");
     std::string value;
     for (const std::string& input : item.inputs) value += (value.empty() ? "" : ",") + input;
-    ::setenv(variable_of(item.name).c_str(), value.c_str(), 0);
+    // An empty variable is as good as none.
+    const std::string variable = variable_of(item.name);
+    const char* current = std::getenv(variable.c_str());
+    ::setenv(variable.c_str(), value.c_str(), current != nullptr && *current == '\0');
   }
 }
 

@@ -31,6 +31,8 @@ struct Settings {
   std::vector<std::string> unknown_variables;  ///< SURVEYD_… that are no settings
 };
 
+/// In place of an address or a path: serve on none.
+inline constexpr const char* no_listener = "none";
 inline constexpr const char* default_unix_socket = "/run/surveyd/surveyd.sock";
 inline constexpr const char* default_listen[] = {"127.0.0.1:9847", "[::1]:9847"};
 

@@ -137,7 +137,9 @@ int survey(const Settings& settings) {
   else
     print_table(std::cout, survey, Palette{});
   std::cout.flush();
-  return std::cout ? EXIT_SUCCESS : EXIT_FAILURE;
+  if (std::cout) return EXIT_SUCCESS;
+  std::cerr << "surveyd: the survey cannot be written to standard output\n";
+  return EXIT_FAILURE;
 }
 
 }  // namespace surveyd::cli

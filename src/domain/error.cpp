@@ -1,3 +1,4 @@
+#include <cerrno>
 #include <cstring>
 
 #include <surveyd/error.hpp>
@@ -20,8 +21,6 @@ class FaultCategory : public std::error_category {
         return "the cgroup is not a domain";
       case Fault::not_read_back:
         return "the kernel accepted the change but does not show it";
-      case Fault::malformed:
-        return "unexpected content";
       case Fault::timed_out:
         return "timed out";
     }
@@ -46,10 +45,27 @@ Error os_error(int error_number, std::string op, std::string path) {
 }
 
 std::string errno_name(const std::error_code& code) {
+  if (!code) return {};
   if (code.category() != std::generic_category() && code.category() != std::system_category())
     return {};
   const char* name = strerrorname_np(code.value());
   return name != nullptr ? name : std::to_string(code.value());
+}
+
+bool is_inconclusive(const std::error_code& code) {
+  if (errno_name(code).empty()) return false;  // what surveyd itself found wrong
+  switch (code.value()) {
+    case EAGAIN:
+    case EINTR:
+    case EIO:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOSYS:
+      return true;
+    default:
+      return false;
+  }
 }
 
 std::string to_string(const Error& error) {

@@ -70,6 +70,9 @@ Assessment assess(const Findings& findings, Mode reference) {
                   std::string{to_string(result.mode)},
                   "the fields below differ from what the kernel really grants here"});
   compare(list, "is_nested", findings.is_yes("is_nested"), contained, findings.reason("container"));
+  // Not known to be nested counts as nested for the reference's mode.
+  if (findings.status("is_nested") == Status::unknown && !contained)
+    list.push_back({"is_nested", {}, false, findings.reason("is_nested")});
   compare(list, "can_write_cgroup_root", findings.is_yes("can_write_cgroup_root"), host,
           findings.reason("cgroup_host_placement"));
   compare(list, "tun_device_available", findings.is_yes("tun_device_available"), tun,

@@ -1,5 +1,6 @@
 #include "host/socket_owner.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -32,6 +33,11 @@ inet_diag_sockid socket_id(const TcpConnection& connection) {
   return id;
 }
 
+bool is_v4_mapped(const TcpEnd& end) {
+  static constexpr std::array<std::uint8_t, 12> prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  return std::equal(prefix.begin(), prefix.end(), end.address.begin());
+}
+
 TcpConnection connection_of(const inet_diag_msg& message) {
   TcpConnection connection;
   connection.ipv6 = message.idiag_family == AF_INET6;
@@ -40,6 +46,14 @@ TcpConnection connection_of(const inet_diag_msg& message) {
   const std::size_t size = connection.ipv6 ? 16 : 4;
   std::memcpy(connection.local.address.data(), message.id.idiag_src, size);
   std::memcpy(connection.remote.address.data(), message.id.idiag_dst, size);
+  // A dual-stack socket speaks IPv4 under IPv6 addresses.
+  if (connection.ipv6 && is_v4_mapped(connection.local) && is_v4_mapped(connection.remote)) {
+    connection.ipv6 = false;
+    for (TcpEnd* end : {&connection.local, &connection.remote}) {
+      std::copy_n(end->address.begin() + 12, 4, end->address.begin());
+      std::fill(end->address.begin() + 4, end->address.end(), std::uint8_t{0});
+    }
+  }
   return connection;
 }
 
@@ -119,20 +133,7 @@ Result<UnixPeer> unix_peer(int socket) {
   socklen_t size = sizeof credentials;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
     return last_error("getsockopt(SO_PEERCRED)");
-  UnixPeer peer{credentials.pid, credentials.uid, {credentials.gid}};
-
-  std::vector<gid_t> groups(64);
-  size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
-  int status = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
-  if (status != 0 && errno == ERANGE) {  // the kernel has said how much it needs
-    groups.resize(size / sizeof(gid_t));
-    status = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
-  }
-  if (status == 0) {
-    groups.resize(size / sizeof(gid_t));
-    peer.groups.insert(peer.groups.end(), groups.begin(), groups.end());
-  }
-  return peer;
+  return UnixPeer{credentials.pid, credentials.uid};
 }
 
 unsigned overflow_uid() {

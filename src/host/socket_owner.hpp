@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include <surveyd/error.hpp>
 
@@ -50,11 +49,10 @@ class SocketDiagnosis {
   std::uint32_t sequence_ = 0;
 };
 
-/// Who is at the other end of a Unix socket (SO_PEERCRED, SO_PEERGROUPS), at the time it connected.
+/// Who is at the other end of a Unix socket (SO_PEERCRED), at the time it connected.
 struct UnixPeer {
   int pid = 0;
   unsigned uid = 0;
-  std::vector<unsigned> groups;  ///< the primary and the supplementary ones
 };
 
 [[nodiscard]] Result<UnixPeer> unix_peer(int socket);

@@ -95,7 +95,9 @@ Access::Access(CgroupTree& tree)
 Verdict Access::judge_uid(unsigned uid) const {
   // The overflow uid stands for everybody who has no name in our user namespace.
   if (uid == overflow_uid_)
-    return refused("the caller's user has no mapping in surveyd's user namespace", uid);
+    return refused("user id " + std::to_string(uid) +
+                       " stands for every user without a mapping in this user namespace",
+                   uid);
   if (uid == 0 || uid == own_uid_) return {.allowed = true, .uid = uid, .why = {}};
   return refused("user id " + std::to_string(uid) + " is neither root nor surveyd's own", uid);
 }

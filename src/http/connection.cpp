@@ -9,6 +9,7 @@
 #include <boost/beast/http/error.hpp>
 #include <spdlog/spdlog.h>
 
+#include "http/audit.hpp"
 #include "http/problem.hpp"
 #include "http/strictness.hpp"
 
@@ -107,10 +108,17 @@ Connection::Step Connection::advance(RequestParser& parser) {
     routed_ = route(request_, *listener_, service_.unix_socket);
     if (routed_.refusal) {
       refusal_ = std::move(*routed_.refusal);
+      if (routed_.endpoint != nullptr && routed_.endpoint->mutation)
+        audit({false,
+               {},
+               listener_->label(),
+               request_.method_text,
+               routed_.route,
+               "as answered with status " + std::to_string(refusal_.status)});
       return Step::refused;
     }
+    if (!accept_expectation()) return Step::refused;
     if (!message_done_) {
-      if (!accept_expectation()) return Step::refused;
       request_.detach(input.substr(0, used));  // the buffer is needed for the body
       enter(Phase::body);
     }
@@ -125,7 +133,7 @@ bool Connection::accept_expectation() {
     refuse(problem(417, "unknown-expectation", "only 100-continue can be expected"));
     return false;
   }
-  output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+  if (!message_done_) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
   return true;
 }
 

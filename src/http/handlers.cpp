@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "host/process_usage.hpp"
+#include "http/audit.hpp"
 #include "http/page.hpp"
 #include "http/problem.hpp"
 #include "json/documents.hpp"
@@ -85,28 +86,6 @@ Error too_late(const char* operation) {
   return error;
 }
 
-void audit(const Exchange& exchange, const Verdict& verdict) {
-  // A caller in a loop must not fill the disk.
-  constexpr unsigned lines_per_second = 20;
-  static auto second = std::chrono::steady_clock::time_point{};
-  static unsigned lines = 0;
-  static unsigned suppressed = 0;
-  const auto now = std::chrono::steady_clock::now();
-  if (now - second >= std::chrono::seconds{1}) {
-    if (suppressed > 0) spdlog::warn("audit: {} lines left out", suppressed);
-    second = now;
-    lines = suppressed = 0;
-  }
-  if (++lines > lines_per_second) {
-    ++suppressed;
-    return;
-  }
-  spdlog::info(
-      "audit: {} uid={} transport={} route=\"{} {}\"{}{}", verdict.allowed ? "allowed" : "refused",
-      verdict.uid ? std::to_string(*verdict.uid) : "unknown", exchange.listener->label(),
-      exchange.request.method_text, exchange.route, verdict.why.empty() ? "" : ": ", verdict.why);
-}
-
 Response forbidden(const Exchange& exchange, const Verdict& verdict) {
   std::string detail = verdict.why;
   if (exchange.listener->transport == Transport::unix_socket)
@@ -141,7 +120,9 @@ Task<std::optional<Change<T>>> change(Exchange& exchange,
   };
   auto done = co_await on_worker<Change<T>>(service.cgroup_worker,
                                             service.limits.operation_deadline, std::move(job));
-  if (done) audit(exchange, done->verdict);
+  if (done)
+    audit({done->verdict.allowed, done->verdict.uid, exchange.listener->label(),
+           exchange.request.method_text, exchange.route, done->verdict.why});
   co_return done;
 }
 
@@ -187,6 +168,7 @@ void warn_of_single_writer(const EnsureReport& report) {
 }  // namespace
 
 void Service::publish(const Surveyor::Published& snapshot) {
+  if (!snapshot->survey.run.stale) surveyed_at = std::chrono::steady_clock::now();
   capabilities = make_document("application/json", snapshot->documents.capabilities);
   daemon_capabilities = make_document("application/json", snapshot->documents.daemon_capabilities);
 }
@@ -229,9 +211,8 @@ Response get_healthz(Exchange&) {
 Response get_readyz(Exchange& exchange) {
   const auto& current = exchange.service.surveyor.current();
   if (!current) return not_yet_surveyed();
-  const SurveyRun& run = current->survey.run;
-  if (std::chrono::system_clock::now() - run.surveyed_at < 3 * run.interval)
-    return ok(json::health("ready"));
+  const auto age = std::chrono::steady_clock::now() - exchange.service.surveyed_at;
+  if (age < 3 * current->survey.run.interval) return ok(json::health("ready"));
   Response response = problem(503, "not-ready", "the last survey is older than three intervals");
   response.headers = "Retry-After: 1\r\n";
   return response;
@@ -299,7 +280,7 @@ Task<Response> delete_container(Exchange& exchange) {
   const auto id = ContainerId::parse(exchange.parameter);
   if (!id) co_return problem(id.error());
   std::optional<std::string> bad;
-  if (!exchange.request.body.empty()) bad = "this request takes no body";
+  if (const auto body = json::no_request(exchange.request.body); !body) bad = body.error().detail;
   std::function<Result<Removal>(CgroupTree&)> act = [id = *id](CgroupTree& tree) {
     return tree.remove_host_container_cgroup(id);
   };

@@ -61,8 +61,13 @@ std::string Server::add_tcp(UniqueFd socket, const TcpAddress& address, bool rem
   listener.name = "http://" + to_string(address);
   if (!remote) {
     const std::string port = ":" + std::to_string(address.end.port);
-    for (const char* host : {"127.0.0.1", "localhost", "[::1]"})
+    const std::string own = to_string(address);
+    for (const std::string& host :
+         {std::string{"127.0.0.1"}, std::string{"localhost"}, std::string{"[::1]"},
+          own.substr(0, own.size() - port.size())}) {
       listener.hosts.push_back(host + port);
+      if (port == ":80") listener.hosts.push_back(host);  // clients leave the default port out
+    }
   }
   std::string name = listener.name;
   add(std::move(socket), address.ipv6 ? AF_INET6 : AF_INET, std::move(listener));

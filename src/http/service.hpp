@@ -25,12 +25,13 @@ struct Service {
   run::Worker& cgroup_worker;
   metrics::Counters& counters;
   Limits limits;
-  std::string unix_socket;  ///< empty without one
+  std::string unix_socket{};  ///< empty without one
 
   // Made ready with each snapshot; null before the first.
-  std::shared_ptr<const Document> capabilities;
-  std::shared_ptr<const Document> daemon_capabilities;
-  std::map<std::string, std::shared_ptr<const Document>, std::less<>> page;  ///< by path
+  std::shared_ptr<const Document> capabilities{};
+  std::shared_ptr<const Document> daemon_capabilities{};
+  std::chrono::steady_clock::time_point surveyed_at{};  ///< end of the last survey that finished
+  std::map<std::string, std::shared_ptr<const Document>, std::less<>> page{};  ///< by path
 
   void publish(const Surveyor::Published& snapshot);
   void load_page();

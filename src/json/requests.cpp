@@ -21,7 +21,9 @@ Parsed<nlohmann::json> object_of(std::string_view body) {
   std::set<std::string> members;
   const auto check = [&members](int depth, nlohmann::json::parse_event_t event,
                                 nlohmann::json& value) {
-    if (depth > deepest)
+    const bool opens = event == nlohmann::json::parse_event_t::object_start ||
+                       event == nlohmann::json::parse_event_t::array_start;
+    if (opens && depth >= deepest)
       throw Refused("the body is nested deeper than " + std::to_string(deepest) + " levels");
     // Which of two equal members counts is up to the parser: nobody should depend on it.
     if (event == nlohmann::json::parse_event_t::key && depth == 1 &&
@@ -29,6 +31,9 @@ Parsed<nlohmann::json> object_of(std::string_view body) {
       throw Refused("the member " + string_literal(value.get<std::string>()) + " is given twice");
     return true;
   };
+  // The parser takes a NUL for the end of the text and would not see what follows.
+  if (body.find('\0') != std::string_view::npos)
+    return BadBody{"the body is not JSON: it holds a NUL"};
   try {
     auto document = nlohmann::json::parse(body, check);
     if (!document.is_object()) return BadBody{"the body has to be a JSON object"};
@@ -37,6 +42,8 @@ Parsed<nlohmann::json> object_of(std::string_view body) {
     return BadBody{refused.what()};
   } catch (const nlohmann::json::parse_error& error) {
     return BadBody{"the body is not JSON: error at byte " + std::to_string(error.byte)};
+  } catch (const nlohmann::json::exception&) {
+    return BadBody{"the body holds a number that is out of range"};
   }
 }
 

@@ -154,12 +154,14 @@ void add_environment(Families& families, const Survey& survey, const Build& buil
         {{"version", build.version}, {"revision", build.revision}, {"compiler", build.compiler}});
   families.push_back(std::move(info));
 
-  MetricFamily delegated = gauges("surveyd_cgroup_controller_delegated",
-                                  "Whether the container parent delegates the controller.");
+  MetricFamily delegated =
+      gauges("surveyd_cgroup_controller_delegated",
+             "Whether the container parent delegates the controller; absent while unknown.");
   const auto enabled = parse::words(survey.findings.value("cgroup_delegation"));
-  for (const char* name : controller_names)
-    gauge(delegated, std::find(enabled.begin(), enabled.end(), name) != enabled.end(),
-          {{"controller", name}});
+  if (survey.findings.status("cgroup_delegation") != Status::unknown)
+    for (const char* name : controller_names)
+      gauge(delegated, std::find(enabled.begin(), enabled.end(), name) != enabled.end(),
+            {{"controller", name}});
   families.push_back(std::move(delegated));
 }
 
@@ -197,8 +199,21 @@ std::string of_survey(const Survey& survey, const ProcessUsage& usage, const Bui
   families.push_back(single(
       gauges("surveyd_survey_timestamp_seconds", "When the last survey began, since the epoch."),
       seconds(surveyed_at)));
+  families.push_back(
+      single(gauges("surveyd_survey_interval_seconds", "Seconds between two surveys of the timer."),
+             static_cast<double>(survey.run.interval.count())));
   add_process(families, usage);
   return text_of(families);
+}
+
+// A counter that first appears with 1 hides its first increase from every rate().
+Counters::Counters() {
+  for (const char* operation : {"ensure", "remove"})
+    for (const char* result : {"ok", "refused", "failed"})
+      cgroup_operations_[{operation, result}] = 0;
+  for (const Mode from : mode_values)
+    for (const Mode to : mode_values)
+      if (from != to) mode_changes_[{to_string(from), to_string(to)}] = 0;
 }
 
 void Counters::request(std::string_view method, std::string_view route, unsigned code,

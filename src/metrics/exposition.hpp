@@ -31,6 +31,8 @@ struct Build {
 /// The families that change between surveys. For one thread: plain counters, no lock.
 class Counters {
  public:
+  Counters();
+
   /// `method` and `route` come from closed sets and live for ever.
   void request(std::string_view method, std::string_view route, unsigned code,
                std::chrono::nanoseconds duration);

@@ -28,12 +28,23 @@ std::string unescaped(std::string_view text) {
   return result;
 }
 
+// At single blanks, so that an empty source stays a field: any other white space is part of a name.
+std::vector<std::string> fields_of(std::string_view line) {
+  std::vector<std::string> fields;
+  while (true) {
+    const auto end = line.find(' ');
+    fields.emplace_back(line.substr(0, end));
+    if (end == std::string_view::npos) return fields;
+    line.remove_prefix(end + 1);
+  }
+}
+
 }  // namespace
 
 std::vector<Mount> mountinfo(std::string_view text) {
   std::vector<Mount> mounts;
   for (std::string_view line : lines(text)) {
-    const std::vector<std::string> fields = words(line);
+    const std::vector<std::string> fields = fields_of(line);
     // Six fixed fields, any number of optional ones, "-", then type, source, super options.
     if (fields.size() < 9) continue;
     const auto dash = std::find(fields.begin() + 6, fields.end(), "-");

@@ -6,7 +6,10 @@ namespace surveyd::parse {
 
 std::optional<std::string> cgroup_v2_path(std::string_view text) {
   for (std::string_view line : lines(text))
-    if (line.starts_with("0::")) return std::string{trimmed(line.substr(3))};
+    if (line.starts_with("0::")) {
+      const std::string_view path = trimmed(line.substr(3));
+      return path.empty() ? std::nullopt : std::optional{std::string{path}};
+    }
   return std::nullopt;
 }
 

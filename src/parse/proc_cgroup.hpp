@@ -7,7 +7,7 @@
 namespace surveyd::parse {
 
 /// The cgroup v2 path of a process from the text of `/proc/<pid>/cgroup`: what follows `0::`, white
-/// space trimmed. The path may itself hold colons. Nothing without such a line.
+/// space trimmed. The path may itself hold colons. Nothing without such a line or a path.
 [[nodiscard]] std::optional<std::string> cgroup_v2_path(std::string_view text);
 
 /// What a path of `/proc/<pid>/cgroup` says about itself.

@@ -1,6 +1,5 @@
 #include "probes/answer.hpp"
 
-#include <cerrno>
 #include <string_view>
 #include <utility>
 
@@ -34,18 +33,7 @@ Evidence failed(std::string source, const Error& error) {
 }
 
 Status meaning_of(const Error& error) {
-  switch (error.code.value()) {
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-    case EINTR:
-    case EAGAIN:
-    case EIO:
-    case ENOSYS:  // perhaps a seccomp filter's word and not the kernel's
-      return Status::unknown;
-    default:
-      return Status::no;
-  }
+  return is_inconclusive(error.code) ? Status::unknown : Status::no;
 }
 
 std::string describe(const Error& error) {
@@ -53,10 +41,11 @@ std::string describe(const Error& error) {
   return name.empty() ? error.code.message() : name + ": " + error.code.message();
 }
 
-std::optional<std::string> find_program(const Host& host, const std::string& name) {
+Program find_program(const Host& host, const std::string& name) {
   // What a shell falls back to when PATH is unset.
   const std::string path = host.environment("PATH").value_or(
       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  Program program;
   std::string_view rest{path};
   while (true) {
     const auto end = rest.find(':');
@@ -64,14 +53,22 @@ std::optional<std::string> find_program(const Host& host, const std::string& nam
     // An empty entry means the working directory, from which nobody should run helpers.
     if (directory.starts_with('/')) {
       const std::string file = std::string{directory} + "/" + name;
-      if (host.access(file, X_OK, As::effective_user)) {
+      const auto executable = host.access(file, X_OK, As::effective_user);
+      if (executable) {
         const auto info = host.stat(file);
-        if (info && info->kind == FileKind::regular) return file;
+        if (info && info->kind == FileKind::regular) return {Status::yes, file};
+      } else if (meaning_of(executable.error()) == Status::unknown) {
+        program.status = Status::unknown;
       }
     }
-    if (end == std::string_view::npos) return std::nullopt;
+    if (end == std::string_view::npos) return program;
     rest.remove_prefix(end + 1);
   }
+}
+
+std::string shown(const Program& program) {
+  if (program.status == Status::unknown) return "unknown";
+  return program.status == Status::yes ? program.path : "not found";
 }
 
 }  // namespace surveyd::probes

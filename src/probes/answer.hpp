@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include <surveyd/error.hpp>
@@ -24,7 +23,15 @@ namespace surveyd::probes {
 /// "ENOENT: No such file or directory".
 [[nodiscard]] std::string describe(const Error& error);
 
-/// The path of an executable file on PATH.
-[[nodiscard]] std::optional<std::string> find_program(const Host& host, const std::string& name);
+/// A helper program as PATH leads to it.
+struct Program {
+  Status status = Status::no;
+  std::string path;  ///< empty unless the status is yes
+};
+
+[[nodiscard]] Program find_program(const Host& host, const std::string& name);
+
+/// Its path, "not found" or "unknown".
+[[nodiscard]] std::string shown(const Program& program);
 
 }  // namespace surveyd::probes

@@ -9,6 +9,8 @@ namespace surveyd::probes {
 
 // The value is what is delegated now: systemd may withdraw controllers at any time.
 Finding cgroup_delegation(Subject& subject) {
+  if (subject.hierarchy().version == cgroup::Version::unknown)
+    return unknown(subject.hierarchy().explanation);
   CgroupTree tree{subject.host(), subject.cgroup_name()};
   const auto parent = tree.inspect_container_parent();
   if (!parent) {

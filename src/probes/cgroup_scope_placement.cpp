@@ -14,6 +14,8 @@ Finding cgroup_scope_placement(Subject& subject) {
   if (!text) return unknown("/proc/self/cgroup cannot be read: " + describe(text.error()));
   const auto own = parse::cgroup_v2_path(*text);
   if (!own) return no("/proc/self/cgroup has no 0:: line");
+  if (hierarchy.mount_root.empty())
+    return unknown("/proc/self/mountinfo does not say what is mounted at /sys/fs/cgroup");
 
   std::string why;
   const auto relative = cgroup::relative_to_mount(*own, hierarchy.mount_root);
@@ -27,6 +29,7 @@ Finding cgroup_scope_placement(Subject& subject) {
             ? subject.mount_root()
             : cgroup::inspect(subject.host(), std::string{cgroup::mount_point} + "/" + *relative);
     why = place.explanation();
+    if (place.doubt) return unknown(place.path + " cannot be asked: " + describe(*place.doubt));
     if (place.usable()) {
       Finding finding = yes(why);
       finding.value = *own;

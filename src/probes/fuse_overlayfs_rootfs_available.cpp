@@ -4,9 +4,12 @@
 namespace surveyd::probes {
 namespace {
 
-std::optional<std::string> fusermount_binary(const Host& host) {
-  auto path = find_program(host, "fusermount3");
-  return path ? path : find_program(host, "fusermount");
+Program fusermount_binary(const Host& host) {
+  Program newer = find_program(host, "fusermount3");
+  if (newer.status == Status::yes) return newer;
+  Program older = find_program(host, "fusermount");
+  if (older.status == Status::no) older.status = newer.status;
+  return older;
 }
 
 }  // namespace
@@ -15,32 +18,33 @@ std::optional<std::string> fusermount_binary(const Host& host) {
 Finding fuse_overlayfs_rootfs_available(Subject& subject) {
   const Host& host = subject.host();
   const auto device = host.try_open("/dev/fuse");
-  const auto program = find_program(host, "fuse-overlayfs");
-  const auto fusermount = fusermount_binary(host);
+  const Program program = find_program(host, "fuse-overlayfs");
+  const Program fusermount = fusermount_binary(host);
 
   Finding finding;
-  finding.value = fusermount.value_or("");
-  finding.evidence.push_back(device ? observed("open(/dev/fuse, O_RDWR)", "opened")
-                                    : failed("open(/dev/fuse, O_RDWR)", device.error()));
-  finding.evidence.push_back(observed("PATH: fuse-overlayfs", program.value_or("not found")));
-  finding.evidence.push_back(
-      observed("PATH: fusermount3, fusermount", fusermount.value_or("not found")));
+  finding.value = fusermount.path;
+  finding.evidence = {device ? observed("open(/dev/fuse, O_RDWR)", "opened")
+                             : failed("open(/dev/fuse, O_RDWR)", device.error()),
+                      observed("PATH: fuse-overlayfs", shown(program)),
+                      observed("PATH: fusermount3, fusermount", shown(fusermount))};
 
-  std::string missing;
-  const auto lacks = [&missing](const std::string& what) {
-    missing += (missing.empty() ? "" : "; ") + what;
+  // One clear no decides, whatever else is unknown.
+  finding.status = Status::yes;
+  const auto needs = [&finding](Status status, const std::string& otherwise) {
+    if (status == Status::yes) return;
+    finding.reason += (finding.reason.empty() ? "" : "; ") + otherwise;
+    if (finding.status != Status::no) finding.status = status;
   };
-  if (!device) lacks("/dev/fuse does not open: " + describe(device.error()));
-  if (!program) lacks("fuse-overlayfs is not on PATH");
-  if (!fusermount) lacks("neither fusermount3 nor fusermount is on PATH");
-  if (missing.empty()) {
-    finding.status = Status::yes;
-    finding.reason = "/dev/fuse opens, fuse-overlayfs and " + *fusermount + " are there";
-  } else {
-    const bool helpers = program && fusermount;
-    finding.status = helpers ? meaning_of(device.error()) : Status::no;
-    finding.reason = missing;
-  }
+  needs(device ? Status::yes : meaning_of(device.error()),
+        device ? "" : "/dev/fuse does not open: " + describe(device.error()));
+  needs(program.status, program.status == Status::no
+                            ? "fuse-overlayfs is not on PATH"
+                            : "PATH cannot be searched for fuse-overlayfs");
+  needs(fusermount.status, fusermount.status == Status::no
+                               ? "neither fusermount3 nor fusermount is on PATH"
+                               : "PATH cannot be searched for fusermount3");
+  if (finding.status == Status::yes)
+    finding.reason = "/dev/fuse opens, fuse-overlayfs and " + fusermount.path + " are there";
   return finding;
 }
 

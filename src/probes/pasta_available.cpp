@@ -4,10 +4,13 @@
 namespace surveyd::probes {
 
 Finding pasta_available(Subject& subject) {
-  auto path = find_program(subject.host(), "pasta");
-  Finding finding = path ? yes("pasta is at " + *path) : no("pasta is not on PATH");
-  finding.evidence.push_back(observed("PATH: pasta", path.value_or("not found")));
-  finding.value = path.value_or("");
+  const Program pasta = find_program(subject.host(), "pasta");
+  Finding finding =
+      answer(pasta.status, pasta.status == Status::yes  ? "pasta is at " + pasta.path
+                           : pasta.status == Status::no ? "pasta is not on PATH"
+                                                        : "PATH cannot be searched for pasta");
+  finding.evidence.push_back(observed("PATH: pasta", shown(pasta)));
+  finding.value = pasta.path;
   return finding;
 }
 

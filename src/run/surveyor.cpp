@@ -1,6 +1,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <system_error>
 
 #include <boost/asio/post.hpp>
 
@@ -174,6 +175,13 @@ void Surveyor::give_up_late_probe() {
   const std::size_t late = run.current;
   if (run.findings[late] || steady_clock::now() - run.current_since < settings_.probe_deadline)
     return;
+  // Before anything is given up: without another thread there is nobody to go on with.
+  std::unique_ptr<run::Worker> next;
+  try {
+    next = std::make_unique<run::Worker>();
+  } catch (const std::system_error&) {
+    return;  // tried again at the next deadline
+  }
   Finding finding =
       no_answer(run.probes[late].id, "timed out: no answer within " +
                                          std::to_string(settings_.probe_deadline.count()) + " ms");
@@ -182,14 +190,18 @@ void Surveyor::give_up_late_probe() {
   stuck_->insert(late);
   const unsigned attempt = ++run.attempt;
   run.current_since = steady_clock::now();
-  worker_ = std::make_unique<run::Worker>();
+  worker_ = std::move(next);
   worker_->post([shared = run_, late, attempt] { execute(shared, late + 1, attempt); });
 }
 
 // Rendered on a worker of its own: the other one may be the reason.
 void Surveyor::mark_stale() {
   if (!current_ || current_->survey.run.stale || staleness_worker_) return;
-  staleness_worker_ = std::make_unique<run::Worker>();
+  try {
+    staleness_worker_ = std::make_unique<run::Worker>();
+  } catch (const std::system_error&) {
+    return;  // tried again at the next deadline
+  }
   staleness_worker_->post([this, executor = executor_, render = render_, good = current_] {
     auto stale = std::make_shared<Snapshot>();
     stale->survey = good->survey;

@@ -10,6 +10,7 @@ namespace surveyd::run {
 /// thread is never joined: a stuck one is abandoned, and what its task uses has to outlive it.
 class Worker {
  public:
+  /// Throws `std::system_error` when there is no thread to be had.
   Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

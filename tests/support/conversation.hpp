@@ -158,7 +158,7 @@ class Conversation {
   bool served_ = false;
 
  public:
-  http::Service service{surveyor_, tree_, access_, worker_, counters_, {}, {}, {}, {}, {}};
+  http::Service service{surveyor_, tree_, access_, worker_, counters_, {}};
 };
 
 /// An answer without its Date, the one line that nobody can foresee.

@@ -146,7 +146,7 @@ TEST(Disagreements, CountAnUnknownContainerAsContained) {
   expect_field(result, "is_nested", false, true, "reason of container");
 }
 
-TEST(Disagreements, DISABLED_NameAFieldWheneverTheModesDiffer) {
+TEST(Disagreements, NameAFieldWheneverTheModesDiffer) {
   const Evidence masked{.nested = unknown, .parent = unknown};  // no /proc/self/cgroup
   const Assessment result = assess(findings_of(masked), Mode::nested_adaptive);
   EXPECT_EQ(result.mode, Mode::full);

@@ -272,7 +272,7 @@ TEST(ScopePlacement, NeedsOneOfThreeControllers) {
   EXPECT_EQ(machine.status("cgroup_scope_placement"), Status::no);
 }
 
-TEST(OwnCgroup, DISABLED_IsNoneWhenItsPathIsEmpty) {
+TEST(OwnCgroup, IsNoneWhenItsPathIsEmpty) {
   Machine machine;
   machine.host.add_file("/proc/self/cgroup", "0::\n");
   EXPECT_NE(machine.status("is_nested"), Status::yes);
@@ -280,7 +280,7 @@ TEST(OwnCgroup, DISABLED_IsNoneWhenItsPathIsEmpty) {
   EXPECT_NO_THROW((void)machine.ask("cgroup_scope_placement"));
 }
 
-TEST(CgroupVersion, DISABLED_IsUnknownWhenTheTreeThatIsMountedCannotBeAsked) {
+TEST(CgroupVersion, IsUnknownWhenTheTreeThatIsMountedCannotBeAsked) {
   for (const int number : {EACCES, ENOMEM, EIO}) {
     Machine machine;
     machine.host.errors[cgroup_root] = number;
@@ -288,7 +288,7 @@ TEST(CgroupVersion, DISABLED_IsUnknownWhenTheTreeThatIsMountedCannotBeAsked) {
   }
 }
 
-TEST(HostPlacement, DISABLED_IsUnknownWhenOnlyWeFailedToReadWhatItOffers) {
+TEST(HostPlacement, IsUnknownWhenOnlyWeFailedToReadWhatItOffers) {
   for (const char* file : {"cgroup.controllers", "cgroup.type"})
     for (const int number : {EMFILE, ENFILE, ENOMEM}) {
       Machine machine;
@@ -297,7 +297,7 @@ TEST(HostPlacement, DISABLED_IsUnknownWhenOnlyWeFailedToReadWhatItOffers) {
     }
 }
 
-TEST(ScopePlacement, DISABLED_IsUnknownWhenOnlyWeFailed) {
+TEST(ScopePlacement, IsUnknownWhenOnlyWeFailed) {
   for (const char* path : {"/sys/fs/cgroup/a", "/sys/fs/cgroup/a/cgroup.subtree_control",
                            "/sys/fs/cgroup/a/cgroup.controllers", "/proc/self/mountinfo"})
     for (const int number : {EMFILE, ENOMEM}) {

@@ -214,9 +214,16 @@ TEST(KeepAlive, OutlivesARefusalOfAWholeRequest) {
   Conversation talk;
   EXPECT_EQ(statuses(talk.say(get("/x"))), "404");
   EXPECT_EQ(statuses(talk.say("POST /healthz HTTP/1.1\r\n" + std::string{host} + "\r\n")), "405");
-  EXPECT_EQ(statuses(talk.say("GET /healthz HTTP/1.1\r\nHost: evil\r\n\r\n")), "421");
-  EXPECT_EQ(statuses(talk.say("BREW / HTTP/1.1\r\n" + std::string{host} + "\r\n")), "501");
   EXPECT_EQ(statuses(talk.say(get("/healthz"))), "200");
+}
+
+TEST(KeepAlive, EndsWithARequestThatIsNotMeantForUs) {
+  Conversation host_talk;
+  EXPECT_EQ(statuses(host_talk.say("GET /healthz HTTP/1.1\r\nHost: evil\r\n\r\n")), "421");
+  EXPECT_TRUE(host_talk.finished());
+  Conversation method_talk;
+  EXPECT_EQ(statuses(method_talk.say("BREW / HTTP/1.1\r\n" + std::string{host} + "\r\n")), "501");
+  EXPECT_TRUE(method_talk.finished());
 }
 
 struct RefusalRow {

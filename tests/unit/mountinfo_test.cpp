@@ -91,7 +91,7 @@ TEST(Mountinfo, GoesOnAfterALineWithoutTheForm) {
 }
 
 // The kernel escapes blank, tab, line feed and backslash only (seq_path() in fs/proc_namespace.c).
-TEST(Mountinfo, DISABLED_SplitsAtBlanksOnly) {
+TEST(Mountinfo, SplitsAtBlanksOnly) {
   for (const std::string mark : {"\v", "\f", "\r"}) {
     const Mount mount = only("1 2 0:30 /a" + mark + "/sys/fs/cgroup /mnt rw - cgroup2 none rw\n");
     EXPECT_EQ(mount.root, "/a" + mark + "/sys/fs/cgroup");

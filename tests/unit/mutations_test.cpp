@@ -14,7 +14,7 @@ http::Listener unix_listener() {
 
 http::Peer peer(int pid, unsigned uid) {
   http::Peer peer;
-  peer.unix_owner = UnixPeer{pid, uid, {uid}};
+  peer.unix_owner = UnixPeer{pid, uid};
   return peer;
 }
 
@@ -96,10 +96,10 @@ TEST(DeleteContainer, RefusesAnIdOutsideOfTheGrammar) {
         << id;
 }
 
-TEST(DeleteContainer, TakesNoBody) {
+TEST(DeleteContainer, KnowsNoMember) {
   auto talk = as_owner();
   EXPECT_EQ(statuses(talk.say_and_wait("DELETE /cgroups/containers/a HTTP/1.1\r\nHost: x\r\n"
-                                       "Content-Length: 2\r\n\r\n{}")),
+                                       "Content-Length: 7\r\n\r\n{\"x\":1}")),
             "400");
 }
 

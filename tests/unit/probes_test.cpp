@@ -274,7 +274,7 @@ TEST(Pasta, IsLookedForFurtherOnWhenTheFirstCannotRun) {
   EXPECT_EQ(machine.ask("pasta_available").value, "/usr/bin/pasta");
 }
 
-TEST(Pasta, DISABLED_IsUnknownWhenOnlyWeFailed) {
+TEST(Pasta, IsUnknownWhenOnlyWeFailed) {
   for (const int number : {ENOMEM, EIO, EINTR}) {
     Machine machine;
     machine.host.errors["/usr/bin/pasta"] = number;
