@@ -29,6 +29,7 @@ FAMILIES = {
     "surveyd_build_info": ("gauge", {"version", "revision", "compiler"}),
     "surveyd_survey_generation": ("gauge", set()),
     "surveyd_survey_timestamp_seconds": ("gauge", set()),
+    "surveyd_survey_interval_seconds": ("gauge", set()),
     "surveyd_survey_duration_seconds": ("histogram", set()),
     "surveyd_probe_duration_seconds": ("gauge", {"probe"}),
     "surveyd_probe_failures_total": ("counter", {"probe"}),
