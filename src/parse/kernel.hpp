@@ -7,7 +7,7 @@
 namespace surveyd::parse {
 
 /// Major and minor.
-using KernelVersion = std::pair<int, int>;
+using KernelVersion = std::pair<unsigned, unsigned>;
 
 /// From the release that uname(2) gives: "6.1.0-18-amd64" is 6.1.
 [[nodiscard]] std::optional<KernelVersion> kernel_version(std::string_view release);

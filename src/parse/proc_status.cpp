@@ -14,6 +14,7 @@ std::optional<std::string> status_field(std::string_view text, std::string_view 
 }
 
 std::optional<std::uint64_t> capability_set(std::string_view hexadecimal) {
+  if (hexadecimal.size() > 16) return std::nullopt;
   std::uint64_t set = 0;
   const char* end = hexadecimal.data() + hexadecimal.size();
   const auto [stop, error] = std::from_chars(hexadecimal.data(), end, set, 16);

@@ -83,7 +83,7 @@ void Surveyor::start() {
 void Surveyor::schedule() {
   interval_timer_.expires_after(settings_.interval);
   interval_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
+    if (error || stopped_) return;
     survey();
     schedule();
   });
@@ -162,7 +162,7 @@ Surveyor::Published Surveyor::conclude_run(Run& run) {
 void Surveyor::watch() {
   watchdog_.expires_after(settings_.probe_deadline);
   watchdog_.async_wait([this](const boost::system::error_code& error) {
-    if (error || !run_) return;
+    if (error || stopped_ || !run_) return;
     give_up_late_probe();
     if (steady_clock::now() - run_->begun >= settings_.stale_after) mark_stale();
     watch();
