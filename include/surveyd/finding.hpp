@@ -49,6 +49,9 @@ class Findings {
 
   [[nodiscard]] const std::vector<Finding>& all() const { return all_; }
 
+  /// Takes a clear answer back, because another finding shows that it was none.
+  void doubt(std::string_view id, std::string reason);
+
  private:
   std::vector<Finding> all_;
 };

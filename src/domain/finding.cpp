@@ -23,6 +23,14 @@ const Finding* Findings::find(std::string_view id) const {
   return found == all_.end() ? nullptr : &*found;
 }
 
+void Findings::doubt(std::string_view id, std::string reason) {
+  for (Finding& finding : all_) {
+    if (finding.id != id) continue;
+    finding.status = Status::unknown;
+    finding.reason = std::move(reason);
+  }
+}
+
 Status Findings::status(std::string_view id) const {
   const Finding* finding = find(id);
   return finding != nullptr ? finding->status : Status::unknown;

@@ -4,6 +4,11 @@ namespace surveyd {
 
 Survey conclude(Findings findings, SurveyRun run) {
   Survey survey;
+  // ENOENT alone does not tell a hierarchy that is not mounted from a /sys that is masked.
+  const Finding* version = findings.find("cgroup_version");
+  if (version != nullptr && version->status == Status::unknown &&
+      findings.status("can_write_cgroup_root") == Status::no)
+    findings.doubt("can_write_cgroup_root", version->reason);
   Classification classification = classify(findings);
 
   Capabilities& fields = survey.capabilities;
