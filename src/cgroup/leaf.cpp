@@ -12,7 +12,6 @@ namespace surveyd {
 
 using cgroup::child;
 using cgroup::is;
-using cgroup::self;
 
 Result<EnsureReport> CgroupTree::ensure_daemon_leaf_and_container_parent() {
   if (const auto opened = open(); !opened) return opened.error();

@@ -28,6 +28,7 @@ void Findings::doubt(std::string_view id, std::string reason) {
     if (finding.id != id) continue;
     finding.status = Status::unknown;
     finding.reason = std::move(reason);
+    return;
   }
 }
 
