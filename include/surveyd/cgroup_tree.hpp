@@ -1,6 +1,9 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,20 +18,40 @@ namespace surveyd {
 /// Where the container parent goes.
 enum class Placement {
   automatic,  ///< host where the real root accepts directories and our namespaces are the initial
-              ///< ones, else scope
-  host,       ///< `/<cgroup name>/containers` at the real root; the daemon stays where it is
+              ///< ones (or a base is set), else scope
+  host,       ///< `<base>/<name>/containers`, at the real root unless a base is set; the daemon
+              ///< stays where it is, unless that is the base
   scope,      ///< `<scope>/containers`, with the daemon in the sibling `<scope>/init`
 };
 
 [[nodiscard]] const char* to_string(Placement placement);
 
+/// Whom a scope that is divided has to let go of: only a cgroup without processes of its own can
+/// delegate controllers.
+enum class Evacuate {
+  self,  ///< the daemon moves into the leaf; others are in the way
+  all,   ///< every process of the scope moves there
+};
+
+/// What the operator and earlier calls decided about the container parent. Copies share what was
+/// decided, so that every tree of a process looks at the same place.
+struct ContainerPlan {
+  std::string name = "zlayer";  ///< of the directory in the base
+  std::string base{};           ///< absolute cgroup path; empty: the root of what is mounted
+  /// The placement that was ensured last; `automatic` before the first time.
+  std::shared_ptr<std::atomic<Placement>> ensured =
+      std::make_shared<std::atomic<Placement>>(Placement::automatic);
+};
+
 /// What became of one controller at the container parent, read back from the kernel.
 struct ControllerOutcome {
   std::string name;
   bool enabled = false;
-  std::string reason;     ///< why not: `not_offered_by_parent`, `refused`, `not_read_back`
-  std::error_code error;  ///< the errno of the refusal
-  std::string path;       ///< the file or cgroup that refused
+  /// Why not: `not_offered_by_parent`, `not_permitted`, `read_only`, `busy`, `rejected` (by the
+  /// controller itself), `not_read_back`.
+  std::string reason{};
+  std::error_code error{};  ///< the errno of the refusal
+  std::string path{};       ///< the file or cgroup that refused
 };
 
 struct EnsureReport {
@@ -44,13 +67,26 @@ struct Removal {
   bool removed = false;  ///< false: it was not there
 };
 
+/// One step of a removal by force.
+struct RemovalStep {
+  std::optional<Removal> done;    ///< nothing: its processes have been killed but are not gone yet
+  std::shared_ptr<Watch> events;  ///< `cgroup.events`, which tells when they are
+};
+
 struct ContainerCgroup {
   std::string id;
   bool populated = false;     ///< `cgroup.events`: a live process somewhere below
   std::size_t processes = 0;  ///< directly in it
   std::size_t nested = 0;     ///< child cgroups directly below it
   std::vector<std::string> controllers;
+  /// At the latest: the kernel keeps no such time, so the oldest one that was seen.
+  std::chrono::system_clock::time_point created_at{};
+  /// Nothing ran in it at any look since; nothing when it is populated.
+  std::optional<std::chrono::system_clock::time_point> empty_since;
+  bool orphaned = false;  ///< empty for longer than `orphaned_after`
 };
+
+inline constexpr std::chrono::seconds orphaned_after{60};
 
 struct ContainerList {
   std::string container_parent;
@@ -64,8 +100,10 @@ struct ContainerParent {
   std::string path;
   Placement placement = Placement::host;
   bool exists = false;
-  std::vector<std::string> offered;    ///< its `cgroup.controllers`
+  std::vector<std::string> offered;  ///< `cgroup.controllers` of the base: what could be delegated
   std::vector<std::string> delegated;  ///< its `cgroup.subtree_control`
+  /// Every level from the base down to it, as a directory on this machine.
+  std::vector<std::string> levels;
 };
 
 /// The cgroup v2 tree at /sys/fs/cgroup, and the only thing that changes it. Not thread-safe: one
@@ -74,29 +112,36 @@ struct ContainerParent {
 /// there is no such tree, and nothing is made then.
 class CgroupTree {
  public:
-  /// `host` outlives the tree. `cgroup_name` is the directory at the root, "zlayer" by default.
-  CgroupTree(const Host& host, std::string cgroup_name);
+  /// `host` outlives the tree.
+  CgroupTree(const Host& host, ContainerPlan plan);
   ~CgroupTree();
 
   /// `cgroup_parent`: the own cgroup v2 path, or nothing at the root and without one.
   [[nodiscard]] Result<std::optional<std::string>> current_cgroup_v2_path() const;
 
   /// Makes the container parent with every offered controller delegated to it, and reads it back.
-  /// Idempotent. On failure the directories made by this call are removed again.
-  [[nodiscard]] Result<EnsureReport> ensure(Placement placement);
-
-  /// `Placement::host`. Fails with `Fault::no_usable_cgroup2` away from the real root.
-  [[nodiscard]] Result<EnsureReport> ensure_host_container_parent();
-
-  /// `Placement::scope`. Fails with `Fault::occupied` when other processes live in the scope.
-  [[nodiscard]] Result<EnsureReport> ensure_daemon_leaf_and_container_parent();
+  /// Idempotent. On failure the directories made by this call are removed again; controllers that
+  /// it enabled on the way stay, as somebody else may rely on them by now, and the error says so.
+  /// `Fault::occupied` names the processes that live where controllers would be enabled.
+  [[nodiscard]] Result<EnsureReport> ensure(Placement placement,
+                                            Evacuate evacuate = Evacuate::self);
 
   /// Removes an empty cgroup of the container parent, of either placement. Nothing is killed or
   /// moved: `Fault::occupied` names the processes and child cgroups in the way.
-  [[nodiscard]] Result<Removal> remove_host_container_cgroup(const ContainerId& id);
+  [[nodiscard]] Result<Removal> remove_container(const ContainerId& id);
+
+  /// One step of ending all that lives in a container and removing its cgroup with all below; never
+  /// waits. To be repeated, at best when `events` says so, until `done` is set or it fails. It goes
+  /// on with the cgroup that the first step found, not with a later one of the same name.
+  [[nodiscard]] Result<RemovalStep> remove_container_by_force(const ContainerId& id);
+
+  /// What keeps a removal by force from ending: `Fault::timed_out`, naming the processes that are
+  /// left, or those of them that cannot be killed (state D) when there are any.
+  [[nodiscard]] Error explain_remnant(const ContainerId& id) const;
 
   [[nodiscard]] Result<ContainerParent> inspect_container_parent();
 
+  /// Also takes note of who is empty: `empty_since` counts from the first look.
   [[nodiscard]] Result<ContainerList> list_containers();
 
   /// Whether the cgroup with this id (`INET_DIAG_CGROUP_ID`, its inode) is a container parent, of
@@ -104,38 +149,68 @@ class CgroupTree {
   [[nodiscard]] Result<bool> is_below_container_parent(std::uint64_t cgroup_id);
 
  private:
-  struct Parent;
   struct Scope;
+  struct Site;
+  struct Parent;
+  struct Doomed;
+  struct Evacuation;
+  struct Observation;
   class Rollback;
 
   Result<void> open();
   Result<Placement> automatic_placement() const;
   Result<Scope> own_scope() const;
-  Result<Removal> remove_below(const std::string& parent, const ContainerId& id);
+  Result<Site> site_of(Placement placement) const;
   Result<Parent> parent_at(Placement placement) const;
   Result<Parent> parent_in_use();
+  std::string shown(const std::string& relative) const;
+  std::string on_machine(const std::string& relative) const;
+
+  Result<EnsureReport> ensure_at(const Site& site, Evacuate evacuate);
+  Result<void> check_root(const Site& site) const;
+  Result<bool> is_real_root(const std::string& level) const;
   Result<EnsureReport> ensure_levels(const std::vector<std::string>& levels);
   Result<EnsureReport> ensure_levels_once(const std::vector<std::string>& levels);
   Result<void> make_level(const std::string& path, Rollback& made);
   Result<void> delegate(const std::string& level, const std::vector<std::string>& wanted,
-                        std::vector<ControllerOutcome>& outcomes);
-  void delegate_one_by_one(const std::string& control, const std::vector<std::string>& missing,
-                           std::vector<ControllerOutcome>& outcomes);
+                        Rollback& made, std::vector<ControllerOutcome>& outcomes);
+  std::vector<std::string> delegate_one_by_one(const std::string& control,
+                                               const std::vector<std::string>& missing,
+                                               std::vector<ControllerOutcome>& outcomes);
+  Result<void> keep_domain(const std::string& level, const std::vector<std::string>& taken,
+                           Rollback& made);
   Error no_internal_processes(const std::string& level, const std::vector<std::string>& missing,
                               std::vector<Process> residents) const;
-  bool is_our_leaf(const std::string& path) const;
-  Result<void> enter_leaf(const std::string& leaf, Rollback& made);
-  std::vector<Process> processes_of(const std::string& path) const;
+
+  Result<EnsureReport> divide_own(const Site& site, Evacuate whom);
+  Result<bool> is_our_leaf(const std::string& path) const;
+  Result<bool> enter_leaf(const std::string& leaf);
+  Result<EnsureReport> evacuate_and_ensure(const Site& site, const std::string& leaf, Evacuate whom,
+                                           Evacuation& evacuation);
+  Result<void> evacuate(const std::string& scope, const std::string& leaf, Evacuation& evacuation);
+  Result<void> move(int pid, const std::string& leaf);
+
+  Result<Removal> remove_below(const std::string& parent, const ContainerId& id);
+  Result<std::optional<Doomed>> find_doomed(const ContainerId& id);
+  Result<bool> end_and_remove(Doomed& doomed);
+  Result<void> kill_all(Doomed& doomed);
+  Result<void> kill_each(Doomed& doomed);
+  Result<bool> lives_in(const std::string& process, const std::string& path) const;
+
+  Process describe(int pid) const;
+  Result<std::vector<Process>> processes_of(const std::string& path) const;
+  void name_occupants(const std::string& path, Error& error) const;
   Result<std::vector<std::string>> children_of(const std::string& path) const;
-  Error busy_container(const std::string& path) const;
-  std::string shown(const std::string& relative) const;
+  bool ran_meanwhile(const std::string& path, Observation& observation) const;
 
   const Host& host_;
-  std::string cgroup_name_;
+  ContainerPlan plan_;
   std::unique_ptr<Host> tree_;  ///< confined to the mount point
   std::string mount_root_;
-  std::optional<std::uint64_t> leaf_inode_;  ///< of the leaf that this process moved into
-  std::optional<Placement> ensured_;         ///< the last placement that succeeded
+  std::optional<std::uint64_t> leaf_inode_;    ///< of the leaf that this process moved into
+  std::unique_ptr<Parent> known_parent_;       ///< found once, true for as long as it is there
+  std::map<std::string, Doomed> doomed_;       ///< by id
+  std::map<std::uint64_t, Observation> seen_;  ///< of containers, by inode
 };
 
 }  // namespace surveyd

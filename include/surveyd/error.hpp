@@ -20,10 +20,11 @@ enum class Fault {
 
 [[nodiscard]] std::error_code make_error_code(Fault fault);
 
-/// A process that is in the way of an operation.
+/// A process that an operation meets.
 struct Process {
   int pid = 0;          ///< as seen from surveyd's pid namespace; 0 when it lives in another one
   std::string command;  ///< `/proc/<pid>/comm`, empty when it could not be read
+  char state = 0;       ///< as in `/proc/<pid>/stat`: 'R', 'S', 'D', …; 0 when it is not known
 };
 
 /// A failure with everything that its reader needs to act on it.
@@ -33,8 +34,10 @@ struct Error {
   std::string path;      ///< what it was applied to; empty when nothing has a path
   std::string detail;    ///< one sentence that explains or advises; may be empty
 
-  std::vector<Process> processes;     ///< with `Fault::occupied`: who is in the way
+  std::vector<Process> processes;     ///< with `Fault::occupied` and `timed_out`: who is in the way
   std::vector<std::string> children;  ///< with `Fault::occupied`: child cgroups in the way
+  std::error_code refusal;            ///< the errno behind a `Fault`, where the kernel gave one
+  std::vector<Process> migrated;      ///< what had been moved before it failed, and stays moved
 };
 
 template <class T>

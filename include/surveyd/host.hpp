@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ struct FileInfo {
   unsigned device_major = 0;  ///< of a device node
   unsigned device_minor = 0;
   std::uint64_t inode = 0;
+  /// The older of the times that the kernel shows for it (`st_ctime`, `st_mtime`). For a
+  /// pseudo-file that is when it came into the inode cache, so at the earliest when it was made.
+  std::chrono::system_clock::time_point changed_at{};
 };
 
 struct FileSystem {
@@ -48,6 +52,21 @@ struct DirectoryEntry {
 
 /// Whose rights access(2) is asked about.
 enum class As { real_user, effective_user };
+
+/// A pseudo-file that tells of its changes, as `cgroup.events` does, held open.
+class Watch {
+ public:
+  Watch() = default;
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  virtual ~Watch() = default;
+
+  /// The whole file as it is now. ENODEV once what it belongs to is gone.
+  [[nodiscard]] virtual Result<std::string> read() = 0;
+  /// poll(2) says POLLPRI here after a change that came later than the last `read`; -1 when nobody
+  /// can be told. Stays the watch's own.
+  [[nodiscard]] virtual int descriptor() const = 0;
+};
 
 /// The machine as surveyd sees it: every system call about files and this process goes through
 /// here. Paths are absolute on the machine, and relative to the directory on a host made by
@@ -75,6 +94,8 @@ class Host {
   /// An extended attribute of a directory; ENODATA when it has none of that name.
   [[nodiscard]] virtual Result<std::string> attribute(PathRef path, const char* name) const = 0;
 
+  [[nodiscard]] virtual Result<std::unique_ptr<Watch>> watch(PathRef path) const = 0;
+
   /// The path, relative to the directory that was entered, of the directory with this inode on a
   /// file system that can be asked for it (open_by_handle_at(2); cgroup2 can). ESTALE when there
   /// is none, EXDEV when it lies elsewhere, EPERM without CAP_DAC_READ_SEARCH.
@@ -89,6 +110,10 @@ class Host {
   [[nodiscard]] virtual Result<void> set_attribute(PathRef path, const char* name,
                                                    std::string_view value) = 0;
 
+  /// SIGKILL. The process is pinned first, then `confirm` is asked whether it still is the one that
+  /// was meant, as its number may have been given to another; ESRCH when it says no.
+  [[nodiscard]] virtual Result<void> kill(int pid, const std::function<bool()>& confirm) = 0;
+
   /// The same host, confined to a directory: it is opened once, everything is reached from that
   /// descriptor, and no `..`, link or mount leads out of it (openat2(2)).
   [[nodiscard]] virtual Result<std::unique_ptr<Host>> enter(PathRef directory) const = 0;
@@ -102,6 +127,10 @@ class Host {
   [[nodiscard]] virtual std::optional<std::string> environment(const char* name) const = 0;
   /// Blocks the calling thread; here so that retries can be tested without waiting.
   virtual void pause(std::chrono::milliseconds time) = 0;
+  /// The clock that deadlines are kept by; it advances with `pause`.
+  [[nodiscard]] virtual std::chrono::steady_clock::time_point now() const = 0;
+  /// The time of day.
+  [[nodiscard]] virtual std::chrono::system_clock::time_point today() const = 0;
 };
 
 }  // namespace surveyd

@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 
+#include <surveyd/cgroup_tree.hpp>
 #include <surveyd/finding.hpp>
 #include <surveyd/host.hpp>
 
@@ -26,6 +27,6 @@ struct Probe {
 
 /// Runs the probes one after another in this thread.
 [[nodiscard]] Findings run_probes(std::span<const Probe> probes, const Host& host,
-                                  const std::string& cgroup_name);
+                                  const ContainerPlan& plan);
 
 }  // namespace surveyd

@@ -11,6 +11,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <surveyd/cgroup_tree.hpp>
 #include <surveyd/host.hpp>
 #include <surveyd/probe.hpp>
 #include <surveyd/survey.hpp>
@@ -38,7 +39,7 @@ struct SurveyorSettings {
   std::chrono::seconds interval{30};
   std::chrono::milliseconds probe_deadline{1000};  ///< then its finding is unknown: timed out
   std::chrono::milliseconds stale_after{3000};     ///< a survey that takes longer than this
-  std::string cgroup_name = "zlayer";
+  ContainerPlan plan;
 };
 
 /// Surveys at start, on a timer and when asked, off the executor's thread, and publishes each
@@ -66,6 +67,10 @@ class Surveyor {
   /// A survey now, or the end of the one that runs: concurrent callers share it. `done` gets its
   /// snapshot, or the last good one (null before the first) when it has none.
   void survey(std::function<void(const Published&)> done = {});
+
+  /// A survey that begins after this call: what has changed just now may have come too late for the
+  /// one that runs.
+  void survey_afresh();
 
   /// The last good snapshot; null before the first.
   [[nodiscard]] const Published& current() const { return current_; }
@@ -101,6 +106,7 @@ class Surveyor {
   Published current_;
   std::uint64_t generation_ = 0;
   bool stopped_ = false;
+  bool again_ = false;
   std::vector<std::function<void(const Published&)>> waiting_;
 };
 

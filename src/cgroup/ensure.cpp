@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "cgroup/hierarchy.hpp"
 #include "cgroup/internals.hpp"
@@ -10,6 +11,7 @@ namespace {
 
 using cgroup::child;
 using cgroup::is;
+using cgroup::is_gone;
 using cgroup::self;
 using Words = std::vector<std::string>;
 
@@ -23,10 +25,17 @@ Result<Words> read_words(const Host& tree, const std::string& path) {
   return parse::words(*text);
 }
 
-std::string enabling(const Words& controllers) {
+// "+cpu +memory".
+std::string changing(char sign, const Words& controllers) {
   std::string text;
   for (const std::string& controller : controllers)
-    text += (text.empty() ? "+" : " +") + controller;
+    text += (text.empty() ? "" : " ") + (sign + controller);
+  return text;
+}
+
+std::string joined(const Words& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
   return text;
 }
 
@@ -37,6 +46,23 @@ void record(std::vector<ControllerOutcome>& outcomes, const std::string& name, c
                    [&name](const ControllerOutcome& outcome) { return outcome.name == name; });
   // The outermost level that refuses is the cause of all that follows further in.
   if (known == outcomes.end()) outcomes.push_back({name, false, reason, error.code, error.path});
+}
+
+// What a refused write of one controller says about it.
+const char* reason_of(const Error& error) {
+  switch (error.code.value()) {
+    case ENOENT:
+      return "not_offered_by_parent";
+    case EACCES:
+    case EPERM:
+      return "not_permitted";
+    case EROFS:
+      return "read_only";
+    case EBUSY:
+      return "busy";
+    default:  // EINVAL: cpu with real-time tasks, cpuset with pinned kernel threads, unknown here
+      return "rejected";
+  }
 }
 
 const char* explain_mkdir(const Error& error) {
@@ -57,41 +83,57 @@ const char* explain_mkdir(const Error& error) {
 
 }  // namespace
 
-Result<EnsureReport> CgroupTree::ensure(Placement placement) {
+Result<EnsureReport> CgroupTree::ensure(Placement placement, Evacuate evacuate) {
   if (const auto opened = open(); !opened) return opened.error();
   if (placement == Placement::automatic) {
     const auto chosen = automatic_placement();
     if (!chosen) return chosen.error();
     placement = *chosen;
   }
-  return placement == Placement::host ? ensure_host_container_parent()
-                                      : ensure_daemon_leaf_and_container_parent();
-}
-
-Result<EnsureReport> CgroupTree::ensure_host_container_parent() {
-  if (const auto opened = open(); !opened) return opened.error();
-  // In a private cgroup namespace the root has a type, the no-internal-processes rule applies to
-  // it, and a directory made there would not be where the name says.
-  if (tree_->stat("cgroup.type")) {
-    Error error{.code = Fault::no_usable_cgroup2, .op = "stat", .path = shown("cgroup.type")};
-    error.detail =
-        "host placement needs the root of the whole tree, and this is the root of a private "
-        "cgroup namespace; ask for placement \"scope\"";
-    return error;
-  }
-  auto report = ensure_levels({"", cgroup_name_, child(cgroup_name_, "containers")});
-  if (!report) return report;
-  report->placement = Placement::host;
-  ensured_ = Placement::host;
+  const auto site = site_of(placement);
+  if (!site) return site.error();
+  auto report = ensure_at(*site, evacuate);
+  if (report) plan_.ensured->store(placement);
   return report;
 }
 
+Result<EnsureReport> CgroupTree::ensure_at(const Site& site, Evacuate evacuate) {
+  if (const auto fits = check_root(site); !fits) return fits.error();
+  auto report = site.is_ours ? divide_own(site, evacuate) : ensure_levels(site.levels());
+  if (report) report->placement = site.placement;
+  return report;
+}
+
+// The real root is where the host placement begins, and nothing else is; no scope does.
+Result<void> CgroupTree::check_root(const Site& site) const {
+  const bool needs_real_root = site.placement == Placement::host && plan_.base.empty();
+  if (!site.base.empty() && !needs_real_root) return {};
+  const auto real = is_real_root(site.base);
+  if (!real) return real.error();
+  if (*real == needs_real_root) return {};
+  Error error{.code = Fault::no_usable_cgroup2, .op = "stat", .path = shown("cgroup.type")};
+  // In a private cgroup namespace the root has a type, the no-internal-processes rule applies to
+  // it, and a directory made there would not be where the name says.
+  error.detail = needs_real_root
+                     ? "host placement needs the root of the whole tree, and this is the root of a "
+                       "private cgroup namespace; ask for placement \"scope\""
+                     : "surveyd lives in the root cgroup and has no scope to divide; ask for "
+                       "placement \"host\"";
+  return error;
+}
+
+Result<bool> CgroupTree::is_real_root(const std::string& level) const {
+  if (!level.empty()) return false;
+  const auto type = tree_->stat("cgroup.type");
+  if (type) return false;
+  if (is(type.error(), ENOENT)) return true;
+  return type.error();
+}
+
 Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& levels) {
-  // Somebody removed a level while we worked in it: a new attempt makes it again. ENODEV comes from
-  // a directory that is dying, ENOENT from one that is gone.
-  const auto vanished = [](const Error& error) { return is(error, ENODEV) || is(error, ENOENT); };
+  // Somebody removed a level while we worked in it: a new attempt makes it again.
   auto report = ensure_levels_once(levels);
-  for (int again = 0; again < 2 && !report && vanished(report.error()); ++again)
+  for (int again = 0; again < 2 && !report && is_gone(report.error()); ++again)
     report = ensure_levels_once(levels);
   return report;
 }
@@ -105,13 +147,16 @@ Result<EnsureReport> CgroupTree::ensure_levels_once(const std::vector<std::strin
   const auto failed = [&](Error error) {
     for (const std::string& path : made.undo())
       cgroup::add_detail(error, shown(path) + " was made and could not be removed again");
+    // Not withdrawn: by now somebody else may rely on them.
+    for (const auto& [level, names] : made.still_enabled())
+      cgroup::add_detail(error, names + " stay enabled for the children of " + shown(level));
     return error;
   };
   std::vector<ControllerOutcome> refused;
   for (const std::string& level : levels) {
     if (&level != &levels.front())
       if (const auto present = make_level(level, made); !present) return failed(present.error());
-    if (const auto delegated = delegate(level, *wanted, refused); !delegated)
+    if (const auto delegated = delegate(level, *wanted, made, refused); !delegated)
       return failed(delegated.error());
   }
 
@@ -131,7 +176,7 @@ Result<EnsureReport> CgroupTree::ensure_levels_once(const std::vector<std::strin
   report.container_parent = shown(parent);
   for (const std::string& name : *wanted) {
     if (contains(*enabled, name)) {
-      report.controllers.push_back({name, true, {}, {}, {}});
+      report.controllers.push_back({.name = name, .enabled = true});
       continue;
     }
     record(refused, name, "not_read_back", {.path = shown(parent)});
@@ -173,7 +218,7 @@ Result<void> CgroupTree::make_level(const std::string& path, Rollback& made) {
   return error;
 }
 
-Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted,
+Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted, Rollback& made,
                                   std::vector<ControllerOutcome>& outcomes) {
   const auto offered = read_words(*tree_, child(level, "cgroup.controllers"));
   if (!offered) return offered.error();
@@ -191,52 +236,91 @@ Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted,
   }
   if (missing.empty()) return {};
 
-  const bool real_root = level.empty() && !tree_->stat("cgroup.type");
-  if (!real_root)
-    if (auto residents = processes_of(level); !residents.empty())
-      return no_internal_processes(level, missing, std::move(residents));
-  auto written = tree_->write(control, enabling(missing));
+  const auto real_root = is_real_root(level);
+  if (!real_root) return real_root.error();
+  // Looked at before anything is written: over resident processes the kernel would accept cpu,
+  // cpuset, pids and perf_event, make this cgroup a thread root, and every child of it invalid as a
+  // domain.
+  const auto occupied = [&]() -> std::optional<Error> {
+    if (*real_root) return std::nullopt;
+    auto residents = processes_of(level);
+    // In a threaded cgroup they cannot be listed, and the write is refused.
+    if (!residents && is(residents.error(), EOPNOTSUPP)) return std::nullopt;
+    if (!residents) return residents.error();
+    if (residents->empty()) return std::nullopt;
+    return no_internal_processes(level, missing, std::move(*residents));
+  };
+  if (auto error = occupied()) return *error;
+  auto written = tree_->write(control, changing('+', missing));
   // Processes that left a moment ago keep it busy for an instant.
-  for (int tries = 0; tries < 1000 && !written && is(written.error(), EBUSY) && !real_root;
+  for (int tries = 0; tries < 1000 && !written && is(written.error(), EBUSY) && !*real_root;
        ++tries) {
-    if (auto residents = processes_of(level); !residents.empty())
-      return no_internal_processes(level, missing, std::move(residents));
+    if (auto error = occupied()) return *error;
     tree_->pause(std::chrono::milliseconds{1});
-    written = tree_->write(control, enabling(missing));
+    written = tree_->write(control, changing('+', missing));
   }
-  if (written) return {};
 
-  Error error = written.error();
-  switch (error.code.value()) {
-    case EINVAL:
-    case ENOENT:
-    case EPERM:
-      if (const auto there = tree_->stat(self(level)); !there) return there.error();
-      delegate_one_by_one(control, missing, outcomes);
-      return {};
-    case EBUSY:
-      if (!real_root) return no_internal_processes(level, missing, {});
-      [[fallthrough]];
-    case EACCES:
-    case EROFS:
-      for (const std::string& name : missing) record(outcomes, name, "refused", error);
-      return {};
-    default:
-      error.op = "write " + enabling(missing);
-      if (is(error, EOPNOTSUPP)) {
-        error.code = Fault::not_a_domain;
-        error.detail = "the cgroup or one above it is threaded";
-      }
-      return error;
+  Words taken;
+  if (written) {
+    taken = missing;
+  } else {
+    Error error = written.error();
+    switch (error.code.value()) {
+      case EINVAL:
+      case ENOENT:
+      case EPERM:
+        if (const auto there = tree_->stat(self(level)); !there) return there.error();
+        taken = delegate_one_by_one(control, missing, outcomes);
+        break;
+      case EBUSY:
+        if (!*real_root) {
+          Error occupied_error = no_internal_processes(level, missing, {});
+          occupied_error.refusal = error.code;
+          return occupied_error;
+        }
+        [[fallthrough]];
+      case EACCES:
+      case EROFS:
+        for (const std::string& name : missing) record(outcomes, name, reason_of(error), error);
+        break;
+      default:
+        error.op = "write " + changing('+', missing);
+        if (is(error, EOPNOTSUPP)) {
+          error.refusal = std::exchange(error.code, Fault::not_a_domain);
+          error.detail = "the cgroup or one above it is threaded";
+        }
+        return error;
+    }
   }
+  if (taken.empty() || *real_root) {
+    if (!taken.empty()) made.enabled(level, joined(taken));
+    return {};
+  }
+  return keep_domain(level, taken, made);
 }
 
-// Looked at before anything is written: over resident processes the kernel would accept cpu,
-// cpuset, pids and perf_event, make this cgroup a thread root, and every child of it invalid as a
-// domain.
+// A process that came in between the look and the write makes a thread root of it after all.
+Result<void> CgroupTree::keep_domain(const std::string& level, const Words& taken, Rollback& made) {
+  const auto type = tree_->read(child(level, "cgroup.type"));
+  const bool is_thread_root = type && parse::trimmed(*type) == "domain threaded";
+  if (!is_thread_root) {
+    made.enabled(level, joined(taken));
+    // What cannot be read is no domain for certain.
+    if (!type) return type.error();
+    return {};
+  }
+  const auto residents = processes_of(level);
+  Error error =
+      no_internal_processes(level, taken, residents ? *residents : std::vector<Process>{});
+  const auto undone = tree_->write(child(level, "cgroup.subtree_control"), changing('-', taken));
+  if (!undone) made.enabled(level, joined(taken));
+  return error;
+}
+
 Error CgroupTree::no_internal_processes(const std::string& level, const Words& missing,
                                         std::vector<Process> residents) const {
-  Error error{.code = Fault::occupied, .op = "write " + enabling(missing), .path = shown(level)};
+  Error error{
+      .code = Fault::occupied, .op = "write " + changing('+', missing), .path = shown(level)};
   error.detail =
       "the no-internal-processes rule: a cgroup with processes of its own cannot delegate "
       "controllers";
@@ -244,15 +328,18 @@ Error CgroupTree::no_internal_processes(const std::string& level, const Words& m
   return error;
 }
 
-// The combined write is all or nothing: this finds out which ones it was.
-void CgroupTree::delegate_one_by_one(const std::string& control, const Words& missing,
-                                     std::vector<ControllerOutcome>& outcomes) {
+// The combined write is all or nothing: this finds out which ones it was. Those that were taken.
+Words CgroupTree::delegate_one_by_one(const std::string& control, const Words& missing,
+                                      std::vector<ControllerOutcome>& outcomes) {
+  Words taken;
   for (const std::string& name : missing) {
     const auto one = tree_->write(control, "+" + name);
-    if (one) continue;
-    const bool not_offered = is(one.error(), ENOENT);
-    record(outcomes, name, not_offered ? "not_offered_by_parent" : "refused", one.error());
+    if (one)
+      taken.push_back(name);
+    else
+      record(outcomes, name, reason_of(one.error()), one.error());
   }
+  return taken;
 }
 
 }  // namespace surveyd

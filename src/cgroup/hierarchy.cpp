@@ -94,7 +94,8 @@ Hierarchy find_hierarchy(const Host& host, const Result<std::string>& mountinfo)
     return {Version::unknown,
             std::string{mount_point} + " cannot be asked what is mounted there (" +
                 errno_name(file_system.error().code) + "): /sys may be masked or not mounted",
-            {}};
+            {},
+            file_system.error()};
   if (file_system->magic != cgroup2_magic) return explain_missing_v2(mountinfo);
 
   Hierarchy hierarchy{Version::v2, "cgroup v2 is mounted at " + std::string{mount_point}, {}};

@@ -30,6 +30,7 @@ struct Hierarchy {
   /// The directory of the tree that is mounted, in our cgroup namespace's terms: "/" ordinarily,
   /// "/.." when the host's tree is bind-mounted into a private namespace. Empty: not known.
   std::string mount_root;
+  std::optional<Error> doubt{};  ///< why it is not known
 };
 
 /// `mountinfo` is the text of `/proc/self/mountinfo`, or why it could not be read.

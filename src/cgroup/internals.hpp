@@ -1,6 +1,10 @@
 #pragma once
 
+#include <cerrno>
+#include <chrono>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <surveyd/cgroup_tree.hpp>
@@ -14,36 +18,58 @@ inline constexpr const char* leaf_mark = "user.surveyd.leaf";
 inline constexpr const char* marked = "1";
 inline constexpr const char* unmarked = "";
 
-/// The container parent in use, relative to the tree.
-struct CgroupTree::Parent {
-  Placement placement;
-  std::string path;
-  bool exists;
-};
+// All paths are relative to the tree; "" is the root of what is mounted.
 
-/// The cgroup that is ours to divide, relative to the tree ("" is the mount's root).
+/// The cgroup that is ours to divide.
 struct CgroupTree::Scope {
   std::string path;
   bool in_leaf;  ///< the daemon is in `<scope>/init` already
 };
 
-/// Removes what one call made, innermost first, unless the call succeeds.
+/// Where a placement puts the container parent.
+struct CgroupTree::Site {
+  Placement placement;
+  std::string base;                ///< the outermost level that delegates
+  std::vector<std::string> below;  ///< the directories in it, one in the other
+  bool is_ours = false;            ///< the daemon lives in the base, or in its leaf
+  bool in_leaf = false;
+
+  [[nodiscard]] std::vector<std::string> levels() const;
+};
+
+/// The container parent in use.
+struct CgroupTree::Parent {
+  Placement placement;
+  std::string base;
+  std::string path;
+  bool exists;
+};
+
+/// Keeps account of what one call changed, and removes the directories again, innermost first,
+/// unless it succeeds.
 class CgroupTree::Rollback {
  public:
   explicit Rollback(Host& tree) : tree_(tree) {}
   Rollback(const Rollback&) = delete;
   Rollback& operator=(const Rollback&) = delete;
-  ~Rollback() { undo(); }
+  ~Rollback() { (void)undo(); }
 
   void made(std::string path) { paths_.push_back(std::move(path)); }
+  void enabled(std::string level, std::string controllers) {
+    enabled_.emplace_back(std::move(level), std::move(controllers));
+  }
+  /// Level and controllers, of levels that were there before.
+  [[nodiscard]] const auto& still_enabled() const { return enabled_; }
   /// What was made stays.
   [[nodiscard]] std::vector<std::string> keep() { return std::exchange(paths_, {}); }
   /// Removes it now; what could not be removed is returned.
-  std::vector<std::string> undo() {
+  [[nodiscard]] std::vector<std::string> undo() {
     std::vector<std::string> left;
     while (!paths_.empty()) {
-      if (!tree_.remove_directory(paths_.back())) left.push_back(paths_.back());
+      const std::string path = std::move(paths_.back());
       paths_.pop_back();
+      std::erase_if(enabled_, [&path](const auto& one) { return one.first == path; });
+      if (!tree_.remove_directory(path)) left.push_back(path);
     }
     return left;
   }
@@ -51,6 +77,31 @@ class CgroupTree::Rollback {
  private:
   Host& tree_;
   std::vector<std::string> paths_;
+  std::vector<std::pair<std::string, std::string>> enabled_;
+};
+
+/// What became of the processes of a scope.
+struct CgroupTree::Evacuation {
+  std::chrono::steady_clock::time_point until;
+  std::set<int> tried;
+  std::vector<Process> moved;       ///< the daemon among them
+  std::vector<std::string> stayed;  ///< one sentence for each that could not be moved
+};
+
+/// A container that is removed by force, pinned: a later cgroup of the same name is another one.
+struct CgroupTree::Doomed {
+  std::string path;
+  std::uint64_t inode = 0;
+  std::unique_ptr<Host> inside;
+  std::shared_ptr<Watch> events;
+};
+
+/// What earlier looks at a container showed.
+struct CgroupTree::Observation {
+  std::chrono::system_clock::time_point created_at;
+  std::optional<std::chrono::steady_clock::time_point> empty_since;
+  std::chrono::system_clock::time_point empty_since_shown;  ///< the same, as the time of day
+  std::string usage;  ///< `cpu.stat` then: it grows whenever something runs
 };
 
 namespace cgroup {
@@ -60,6 +111,12 @@ namespace cgroup {
   return directory.empty() || directory == "." ? name : directory + "/" + name;
 }
 
+/// The cgroup above; of the outermost directories "".
+[[nodiscard]] inline std::string parent_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? std::string{} : path.substr(0, slash);
+}
+
 /// The path for a call about the directory itself.
 [[nodiscard]] inline std::string self(const std::string& directory) {
   return directory.empty() ? "." : directory;
@@ -67,6 +124,11 @@ namespace cgroup {
 
 [[nodiscard]] inline bool is(const Error& error, int error_number) {
   return error.code == std::error_code{error_number, std::generic_category()};
+}
+
+/// The cgroup went away while it was worked on: its directory is gone, or it is dying.
+[[nodiscard]] inline bool is_gone(const Error& error) {
+  return is(error, ENOENT) || is(error, ENODEV);
 }
 
 inline void add_detail(Error& error, const std::string& sentence) {

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 
 #include "cgroup/hierarchy.hpp"
 #include "cgroup/internals.hpp"
@@ -10,11 +9,7 @@
 namespace surveyd {
 namespace {
 
-// How many processes or children an error names at most.
-constexpr std::size_t most_named = 64;
-
 using cgroup::child;
-using cgroup::is;
 using cgroup::self;
 
 }  // namespace
@@ -31,8 +26,8 @@ const char* to_string(Placement placement) {
   return "scope";
 }
 
-CgroupTree::CgroupTree(const Host& host, std::string cgroup_name)
-    : host_(host), cgroup_name_(std::move(cgroup_name)) {}
+CgroupTree::CgroupTree(const Host& host, ContainerPlan plan)
+    : host_(host), plan_(std::move(plan)) {}
 
 CgroupTree::~CgroupTree() = default;
 
@@ -52,6 +47,8 @@ Result<void> CgroupTree::open() {
     }
   }
   Error error{.code = Fault::no_usable_cgroup2, .op = "open", .path = cgroup::mount_point};
+  // Not known is not "none", but where there is no such directory there is no tree either.
+  if (hierarchy.doubt && !cgroup::is_gone(*hierarchy.doubt)) error = *hierarchy.doubt;
   error.detail = hierarchy.explanation;
   return error;
 }
@@ -70,32 +67,67 @@ std::string CgroupTree::shown(const std::string& relative) const {
   return (plain ? "" : mount_root_) + "/" + relative;
 }
 
+std::string CgroupTree::on_machine(const std::string& relative) const {
+  return child(cgroup::mount_point, relative);
+}
+
 Result<Placement> CgroupTree::automatic_placement() const {
+  if (!plan_.base.empty()) return Placement::host;
   const auto root = cgroup::inspect(host_, cgroup::mount_point);
-  const bool host = root.is_real_root && root.accepts.has_value() &&
-                    cgroup::inspect_namespaces(host_).all_initial();
+  if (root.doubt) return *root.doubt;
+  const auto namespaces = cgroup::inspect_namespaces(host_);
+  for (const auto& [_, error] : namespaces.unreadable)
+    if (is_inconclusive(error.code)) return error;
+  const bool host = root.is_real_root && root.accepts.has_value() && namespaces.all_initial();
   if (host) return Placement::host;
   // In the root cgroup there is no scope either: the host placement says what is wrong with it.
   const auto scope = own_scope();
   return scope && scope->path.empty() && root.is_real_root ? Placement::host : Placement::scope;
 }
 
-Result<CgroupTree::Parent> CgroupTree::parent_at(Placement placement) const {
-  std::string path = cgroup_name_ + "/containers";
-  if (placement == Placement::scope) {
-    const auto scope = own_scope();
-    if (!scope) return scope.error();
-    path = child(scope->path, "containers");
+std::vector<std::string> CgroupTree::Site::levels() const {
+  std::vector<std::string> levels{base};
+  for (const std::string& name : below) levels.push_back(child(levels.back(), name));
+  return levels;
+}
+
+Result<CgroupTree::Site> CgroupTree::site_of(Placement placement) const {
+  if (placement == Placement::host && plan_.base.empty())
+    return Site{placement, "", {plan_.name, "containers"}};
+  const auto scope = own_scope();
+  if (placement == Placement::host) {
+    const auto base = cgroup::relative_to_mount(plan_.base, mount_root_);
+    if (!base) return base.error();
+    const bool is_ours = scope && scope->path == *base;
+    return Site{placement, *base, {plan_.name, "containers"}, is_ours, is_ours && scope->in_leaf};
   }
-  const auto info = tree_->stat(path);
+  if (!scope) return scope.error();
+  return Site{placement, scope->path, {"containers"}, true, scope->in_leaf};
+}
+
+Result<CgroupTree::Parent> CgroupTree::parent_at(Placement placement) const {
+  const auto site = site_of(placement);
+  if (!site) return site.error();
+  Parent parent{placement, site->base, site->levels().back(), false};
+  const auto info = tree_->stat(parent.path);
   if (!info && info.error().code != std::errc::no_such_file_or_directory) return info.error();
-  return Parent{placement, path, info.has_value()};
+  parent.exists = info.has_value();
+  return parent;
 }
 
 Result<CgroupTree::Parent> CgroupTree::parent_in_use() {
   if (const auto opened = open(); !opened) return opened.error();
-  if (ensured_) return parent_at(*ensured_);
+  const Placement ensured = plan_.ensured->load();
+  const bool is_current =
+      known_parent_ && (ensured == Placement::automatic || ensured == known_parent_->placement);
+  if (is_current && tree_->stat(known_parent_->path)) return *known_parent_;
+  known_parent_.reset();
 
+  const auto remember = [this](const Result<Parent>& parent) {
+    if (parent && parent->exists) known_parent_ = std::make_unique<Parent>(*parent);
+    return parent;
+  };
+  if (ensured != Placement::automatic) return remember(parent_at(ensured));
   // After a restart: the one that is there, and if both are or none is, the one that would be
   // made. Living in our leaf means that the scope was divided before.
   const auto automatic = automatic_placement();
@@ -103,126 +135,31 @@ Result<CgroupTree::Parent> CgroupTree::parent_in_use() {
   const auto scope = own_scope();
   const Placement first = scope && scope->in_leaf ? Placement::scope : *automatic;
   auto preferred = parent_at(first);
-  if (preferred && preferred->exists) return preferred;
+  if (preferred && preferred->exists) return remember(preferred);
   auto other = parent_at(first == Placement::host ? Placement::scope : Placement::host);
-  if (other && other->exists) return other;
+  if (other && other->exists) return remember(other);
   return preferred;
-}
-
-std::vector<Process> CgroupTree::processes_of(const std::string& path) const {
-  std::vector<Process> processes;
-  const auto procs = tree_->read(child(path, "cgroup.procs"));
-  if (!procs) return processes;
-  for (const std::string& word : parse::words(*procs)) {
-    // Enough to act on; a full list of a runaway cgroup would only bloat the answer.
-    if (processes.size() == most_named) break;
-    Process process;
-    std::from_chars(word.data(), word.data() + word.size(), process.pid);
-    if (const auto comm = host_.read("/proc/" + word + "/comm"))
-      process.command = parse::trimmed(*comm);
-    processes.push_back(std::move(process));
-  }
-  return processes;
-}
-
-Result<std::vector<std::string>> CgroupTree::children_of(const std::string& path) const {
-  const auto entries = tree_->list(self(path));
-  if (!entries) return entries.error();
-  std::vector<std::string> names;
-  for (const DirectoryEntry& entry : *entries)
-    if (entry.is_directory) names.push_back(entry.name);
-  return names;
-}
-
-Error CgroupTree::busy_container(const std::string& path) const {
-  Error error{.code = Fault::occupied, .op = "rmdir", .path = shown(path)};
-  error.detail = "Nothing was killed or moved: end the container first, then repeat";
-  std::vector<std::string> pending{path};
-  while (!pending.empty()) {
-    const std::string directory = pending.back();
-    pending.pop_back();
-    for (Process& process : processes_of(directory))
-      if (error.processes.size() < most_named) error.processes.push_back(std::move(process));
-    const auto children = children_of(directory);
-    if (!children) continue;
-    for (const std::string& name : *children) {
-      if (error.children.size() == most_named) break;
-      pending.push_back(child(directory, name));
-      error.children.push_back(shown(pending.back()));
-    }
-  }
-  return error;
-}
-
-Result<Removal> CgroupTree::remove_host_container_cgroup(const ContainerId& id) {
-  const auto parent = parent_in_use();
-  if (!parent) return parent.error();
-  auto removal = remove_below(parent->path, id);
-  if (!removal || removal->removed) return removal;
-  // Containers of an earlier placement may still be there: to say that one is absent would be
-  // wrong.
-  const bool host = parent->placement == Placement::host;
-  const auto other = parent_at(host ? Placement::scope : Placement::host);
-  if (!other || !other->exists) return removal;
-  return remove_below(other->path, id);
-}
-
-Result<Removal> CgroupTree::remove_below(const std::string& parent, const ContainerId& id) {
-  const std::string path = child(parent, id.str());
-  const Removal absent{id.str(), false};
-
-  // Looked at first: on a read-only mount rmdir of what is not there is EROFS.
-  const auto info = tree_->stat(path);
-  if (!info) {
-    if (is(info.error(), ENOENT)) return absent;
-    return info.error();
-  }
-  const auto removed = tree_->remove_directory(path);
-  if (removed) return Removal{id.str(), true};
-  if (is(removed.error(), ENOENT)) return absent;
-  // The kernel says EBUSY for live processes and for child cgroups alike.
-  if (!is(removed.error(), EBUSY)) return removed.error();
-  return busy_container(path);
 }
 
 Result<ContainerParent> CgroupTree::inspect_container_parent() {
   const auto parent = parent_in_use();
   if (!parent) return parent.error();
-  ContainerParent report{shown(parent->path), parent->placement, parent->exists, {}, {}};
+  ContainerParent report;
+  report.path = shown(parent->path);
+  report.placement = parent->placement;
+  report.exists = parent->exists;
+  for (std::string level = parent->path;; level = cgroup::parent_of(level)) {
+    report.levels.insert(report.levels.begin(), on_machine(level));
+    if (level == parent->base || level.empty()) break;
+  }
   if (!parent->exists) return report;
-  const auto offered = tree_->read(child(parent->path, "cgroup.controllers"));
+  const auto offered = tree_->read(child(parent->base, "cgroup.controllers"));
   if (!offered) return offered.error();
   const auto delegated = tree_->read(child(parent->path, "cgroup.subtree_control"));
   if (!delegated) return delegated.error();
   report.offered = parse::words(*offered);
   report.delegated = parse::words(*delegated);
   return report;
-}
-
-Result<ContainerList> CgroupTree::list_containers() {
-  const auto parent = parent_in_use();
-  if (!parent) return parent.error();
-  ContainerList list{shown(parent->path), parent->placement, parent->exists, {}};
-  if (!list.exists) return list;
-
-  const auto names = children_of(parent->path);
-  if (!names) return names.error();
-  for (const std::string& name : *names) {
-    const std::string path = child(parent->path, name);
-    const auto events = tree_->read(child(path, "cgroup.events"));
-    if (!events) continue;  // removed since it was listed
-    ContainerCgroup container;
-    container.id = name;
-    container.populated = events->find("populated 1") != std::string::npos;
-    // A threaded cgroup answers EOPNOTSUPP: its processes belong to the domain above it.
-    if (const auto procs = tree_->read(child(path, "cgroup.procs")))
-      container.processes = parse::words(*procs).size();
-    if (const auto nested = children_of(path)) container.nested = nested->size();
-    if (const auto controllers = tree_->read(child(path, "cgroup.controllers")))
-      container.controllers = parse::words(*controllers);
-    list.containers.push_back(std::move(container));
-  }
-  return list;
 }
 
 Result<bool> CgroupTree::is_below_container_parent(std::uint64_t cgroup_id) {

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
@@ -20,6 +21,8 @@
 #include "host/real_host.hpp"
 #include "http/server.hpp"
 #include "json/documents.hpp"
+#include "run/cgroup_monitor.hpp"
+#include "run/reaper.hpp"
 
 namespace surveyd::cli {
 namespace {
@@ -99,6 +102,46 @@ void open_listeners(http::Server& server, http::Service& service, const Settings
   service.unix_socket = open_unix(server, settings);
 }
 
+/// Ensures again where a controller was lost, at the placement in use; never two at a time.
+class Repair {
+ public:
+  Repair(boost::asio::io_context::executor_type executor, CgroupTree& tree, run::Worker& worker,
+         metrics::Counters& counters, Surveyor& surveyor)
+      : executor_(executor),
+        tree_(tree),
+        worker_(worker),
+        counters_(counters),
+        surveyor_(surveyor) {}
+
+  void begin() {
+    if (std::exchange(running_, true)) return;
+    worker_.post([this] {
+      const auto parent = tree_.inspect_container_parent();
+      Result<EnsureReport> report =
+          parent ? tree_.ensure(parent->placement) : Result<EnsureReport>{parent.error()};
+      boost::asio::post(executor_, [this, report = std::move(report)] { end(report); });
+    });
+  }
+
+ private:
+  void end(const Result<EnsureReport>& report) {
+    running_ = false;
+    counters_.cgroup_operation("repair", report ? "ok" : "failed");
+    if (report)
+      spdlog::info("{} has been ensured again", report->container_parent);
+    else
+      spdlog::warn("the container parent cannot be repaired: {}", to_string(report.error()));
+    surveyor_.survey_afresh();
+  }
+
+  boost::asio::io_context::executor_type executor_;
+  CgroupTree& tree_;
+  run::Worker& worker_;
+  metrics::Counters& counters_;
+  Surveyor& surveyor_;
+  bool running_ = false;
+};
+
 std::optional<ino_t> inode_of(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
@@ -143,11 +186,16 @@ int run(const Settings& settings) {
   boost::asio::signal_set surveys{context, SIGHUP};
   boost::asio::signal_set ends{context, SIGTERM, SIGINT};
   metrics::Counters counters;
-  CgroupTree tree{host, settings.cgroup_name};
+  const ContainerPlan plan = container_plan(settings);
+  CgroupTree tree{host, plan};
+  CgroupTree readable_tree{host, plan};
   http::Access access{tree};
-  run::Worker cgroup_worker;
+  run::Worker cgroup_worker{"cgroups"};
+  run::Worker cgroup_reader{"cgroups-read"};
+  run::Reaper reaper{context.get_executor(), tree, cgroup_worker};
 
   http::Service* publish_to = nullptr;
+  std::optional<run::CgroupMonitor> monitor;
   Surveyor::Published last;
   const auto render = [&host, &build](const Survey& survey) {
     return Documents{json::capabilities(survey), json::daemon_capabilities(survey),
@@ -158,18 +206,42 @@ int run(const Settings& settings) {
     if (snapshot->survey.run.stale) return;
     const Survey* before = last ? &last->survey : nullptr;
     counters.surveyed(before, snapshot->survey);
+    monitor->surveyed(snapshot->survey);
     log_changes(before, snapshot->survey);
     last = snapshot;
   };
   SurveyorSettings surveyor_settings;
   surveyor_settings.interval = settings.interval;
-  surveyor_settings.cgroup_name = settings.cgroup_name;
+  surveyor_settings.plan = plan;
   Surveyor surveyor{context.get_executor(), host, catalogue(), surveyor_settings, render, publish};
 
-  http::Service service{surveyor,      tree,     access,
-                        cgroup_worker, counters, limits_within_descriptors()};
+  http::Service service{surveyor,
+                        {tree, cgroup_worker, readable_tree, cgroup_reader, reaper},
+                        access,
+                        counters,
+                        limits_within_descriptors()};
   service.load_page();
   publish_to = &service;
+
+  Repair repair{context.get_executor(), tree, cgroup_worker, counters, surveyor};
+  run::CgroupMonitor::Hooks hooks;
+  hooks.changed = [&surveyor] { surveyor.survey_afresh(); };
+  hooks.lost = [&counters](const std::vector<std::string>& controllers) {
+    for (const std::string& name : controllers) {
+      spdlog::warn("the container parent has lost the controller {}", name);
+      counters.cgroup_drift(name);
+    }
+  };
+  if (settings.repair) hooks.repair = [&repair] { repair.begin(); };
+  hooks.counted = [&counters](const run::ContainerCounts& counts) {
+    counters.containers(counts.populated, counts.empty, counts.orphaned);
+  };
+  hooks.blind = [](const Error& error) {
+    spdlog::warn("a controller that is withdrawn will be seen by the next survey only: {}",
+                 to_string(error));
+  };
+  monitor.emplace(context.get_executor(), readable_tree, cgroup_reader, std::move(hooks));
+  service.ensured = [&monitor](const EnsureReport& report) { monitor->ensured(report); };
   http::Server server{context, service};
   open_listeners(server, service, settings);
   const auto unix_inode = inode_of(service.unix_socket);
@@ -197,8 +269,9 @@ int run(const Settings& settings) {
     ::unlink(service.unix_socket.c_str());
   const bool surveys_ended = surveyor.stop();
   const bool changes_ended = cgroup_worker.stop(std::chrono::milliseconds{200});
+  const bool reads_ended = cgroup_reader.stop(std::chrono::milliseconds{200});
   spdlog::info("ended");
-  if (!surveys_ended || !changes_ended) {
+  if (!surveys_ended || !changes_ended || !reads_ended) {
     // A thread is stuck in the kernel and still uses what would be destroyed now.
     spdlog::default_logger()->flush();
     std::_Exit(EXIT_SUCCESS);

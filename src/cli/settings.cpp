@@ -45,6 +45,21 @@ std::string check_cgroup_name(const std::string& name) {
   return "\"" + name + "\" cannot be a cgroup's name: letters, digits, '_', '.' and '-' only";
 }
 
+// Names alone: no "..", no empty part, no file of the kernel's.
+std::string check_cgroup_base(const std::string& path) {
+  bool good = path.starts_with('/') && path.size() > 1;
+  for (std::string_view rest{path}; good && !rest.empty();) {
+    rest.remove_prefix(1);
+    const std::string_view name = rest.substr(0, rest.find('/'));
+    // systemd escapes what is special in a unit's name, and a template has an @.
+    good =
+        !name.empty() && name != "." && name != ".." && !name.starts_with("cgroup.") &&
+        std::all_of(name.begin(), name.end(), [](unsigned char c) { return c > ' ' && c < 127; });
+    rest.remove_prefix(name.size());
+  }
+  return good ? std::string{} : "\"" + path + "\" is not a cgroup's path below the root";
+}
+
 std::string check_finding(const std::string& id) {
   std::string known;
   for (const Probe& probe : catalogue()) {
@@ -125,6 +140,15 @@ Parser::Parser() {
           "Directory for containers at the cgroup root [zlayer]")
       ->check(validator(check_cgroup_name))
       ->type_name("NAME");
+  setting("cgroup-base", settings_.cgroup_base,
+          "Existing cgroup that this directory is made in, instead of the root, for example "
+          "the daemon's own delegated unit /system.slice/surveyd.service")
+      ->check(validator(check_cgroup_base))
+      ->type_name("PATH");
+  names_.emplace_back("repair");
+  app_.add_flag("--repair", settings_.repair,
+                "Delegate controllers again that the container parent has lost")
+      ->envname(variable_of("repair"));
   setting("log-level", settings_.log_level, "debug, info, warn, error [info]")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}).description(""))
       ->type_name("LEVEL");

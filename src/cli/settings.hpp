@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include <surveyd/cgroup_tree.hpp>
 #include <surveyd/mode.hpp>
 
 namespace surveyd::cli {
@@ -21,6 +22,8 @@ struct Settings {
   std::optional<std::string> unix_socket;  ///< empty text: none; not set: the default one
   std::chrono::seconds interval{30};
   std::string cgroup_name = "zlayer";
+  std::string cgroup_base;  ///< absolute cgroup path; empty: the root
+  bool repair = false;
   std::string log_level = "info";
   std::string log_format = "text";
 
@@ -30,6 +33,10 @@ struct Settings {
   std::vector<std::string> required;           ///< check: findings that have to be yes
   std::vector<std::string> unknown_variables;  ///< SURVEYD_… that are no settings
 };
+
+[[nodiscard]] inline ContainerPlan container_plan(const Settings& settings) {
+  return {.name = settings.cgroup_name, .base = settings.cgroup_base};
+}
 
 /// In place of an address or a path: serve on none.
 inline constexpr const char* no_listener = "none";

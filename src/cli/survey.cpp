@@ -125,7 +125,7 @@ Survey survey_once(const Settings& settings) {
   run.generation = 1;
   run.surveyed_at = std::chrono::system_clock::now();
   const auto begun = std::chrono::steady_clock::now();
-  Findings findings = run_probes(catalogue(), host, settings.cgroup_name);
+  Findings findings = run_probes(catalogue(), host, container_plan(settings));
   run.duration = std::chrono::steady_clock::now() - begun;
   return conclude(std::move(findings), run);
 }

@@ -41,7 +41,9 @@ Error os_error(int error_number, std::string op, std::string path) {
           .path = std::move(path),
           .detail = {},
           .processes = {},
-          .children = {}};
+          .children = {},
+          .refusal = {},
+          .migrated = {}};
 }
 
 std::string errno_name(const std::error_code& code) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -25,17 +26,27 @@
 namespace surveyd {
 namespace {
 
-// A signal handler that restarts nothing must not turn into a wrong answer.
+// A signal handler that restarts nothing must not turn into a wrong answer; a call that is never
+// anything but interrupted must not turn into a hang.
 template <class Call>
 auto retry_interrupted(Call call) {
+  constexpr int most_attempts = 64;
   auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
+  for (int again = 1; result < 0 && errno == EINTR && again < most_attempts; ++again)
+    result = call();
   return result;
+}
+
+std::chrono::system_clock::time_point time_of(const timespec& time) {
+  return std::chrono::system_clock::time_point{
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec})};
 }
 
 FileInfo describe(const struct stat& status) {
   FileInfo info;
   info.inode = status.st_ino;
+  info.changed_at = std::min(time_of(status.st_ctim), time_of(status.st_mtim));
   if (S_ISREG(status.st_mode)) info.kind = FileKind::regular;
   if (S_ISDIR(status.st_mode)) info.kind = FileKind::directory;
   if (S_ISCHR(status.st_mode)) {
@@ -96,14 +107,45 @@ int open_beneath(int root, const char* path, int flags) {
   return static_cast<int>(fd);
 }
 
+// -1 and errno on failure.
+int read_to_end(int fd, std::string& text) {
+  std::array<char, 4096> chunk;
+  while (true) {
+    const ssize_t count = retry_interrupted([&] { return ::read(fd, chunk.data(), chunk.size()); });
+    if (count <= 0) return static_cast<int>(count);
+    text.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+}
+
+class RealWatch final : public Watch {
+ public:
+  RealWatch(UniqueFd file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
+
+  Result<std::string> read() override {
+    std::string text;
+    const bool whole =
+        ::lseek(file_.get(), 0, SEEK_SET) == 0 && read_to_end(file_.get(), text) == 0;
+    if (!whole) return os_error(errno, "read", path_);
+    return text;
+  }
+  int descriptor() const override { return file_.get(); }
+
+ private:
+  UniqueFd file_;
+  std::string path_;
+};
+
 }  // namespace
+
+// The path as an administrator finds it.
+std::string RealHost::shown(PathRef path) const {
+  if (std::string_view{path.c_str()} == ".") return root_path_.empty() ? "." : root_path_;
+  return root_path_ + (root_path_.empty() ? "" : "/") + path.c_str();
+}
 
 Error RealHost::last_error(const char* op, PathRef path) const {
   const int error_number = errno;  // before the strings allocate
-  std::string shown = root_path_;
-  if (std::string_view{path.c_str()} != ".")
-    shown += (root_path_.empty() ? "" : "/") + std::string{path.c_str()};
-  return os_error(error_number, op, std::move(shown));
+  return os_error(error_number, op, shown(path));
 }
 
 Result<UniqueFd> RealHost::open(PathRef path, int flags) const {
@@ -119,14 +161,8 @@ Result<std::string> RealHost::read(PathRef path) const {
   auto file = open(path, O_RDONLY);
   if (!file) return file.error();
   std::string text;
-  std::array<char, 4096> chunk;
-  while (true) {
-    const ssize_t count =
-        retry_interrupted([&] { return ::read(file->get(), chunk.data(), chunk.size()); });
-    if (count < 0) return last_error("read", path);
-    if (count == 0) return text;
-    text.append(chunk.data(), static_cast<std::size_t>(count));
-  }
+  if (read_to_end(file->get(), text) != 0) return last_error("read", path);
+  return text;
 }
 
 Result<std::vector<DirectoryEntry>> RealHost::list(PathRef path) const {
@@ -238,6 +274,12 @@ Result<std::string> RealHost::find_directory(std::uint64_t inode) const {
   return last_error("open_by_handle_at", ".");
 }
 
+Result<std::unique_ptr<Watch>> RealHost::watch(PathRef path) const {
+  auto file = open(path, O_RDONLY);
+  if (!file) return file.error();
+  return std::unique_ptr<Watch>{std::make_unique<RealWatch>(std::move(*file), shown(path))};
+}
+
 Result<RealHost::Entry> RealHost::locate_entry(PathRef path) const {
   const std::string_view text{path.c_str()};
   const auto slash = text.rfind('/');
@@ -251,16 +293,18 @@ Result<RealHost::Entry> RealHost::locate_entry(PathRef path) const {
 Result<void> RealHost::make_directory(PathRef path) {
   auto entry = locate_entry(path);
   if (!entry) return entry.error();
-  if (::mkdirat(entry->directory.get(), entry->name.c_str(), 0755) != 0)
-    return last_error("mkdir", path);
+  const auto make = [&] { return ::mkdirat(entry->directory.get(), entry->name.c_str(), 0755); };
+  if (retry_interrupted(make) != 0) return last_error("mkdir", path);
   return {};
 }
 
 Result<void> RealHost::remove_directory(PathRef path) {
   auto entry = locate_entry(path);
   if (!entry) return entry.error();
-  if (::unlinkat(entry->directory.get(), entry->name.c_str(), AT_REMOVEDIR) != 0)
-    return last_error("rmdir", path);
+  const auto remove = [&] {
+    return ::unlinkat(entry->directory.get(), entry->name.c_str(), AT_REMOVEDIR);
+  };
+  if (retry_interrupted(remove) != 0) return last_error("rmdir", path);
   return {};
 }
 
@@ -288,7 +332,21 @@ Result<void> RealHost::set_attribute(PathRef path, const char* name, std::string
 Result<std::unique_ptr<Host>> RealHost::enter(PathRef directory) const {
   auto root = open(directory, O_PATH | O_DIRECTORY);
   if (!root) return root.error();
-  return std::unique_ptr<Host>{new RealHost{std::move(*root), directory.c_str()}};
+  return std::unique_ptr<Host>{new RealHost{std::move(*root), shown(directory)}};
+}
+
+Result<void> RealHost::kill(int pid, const std::function<bool()>& confirm) {
+  // kill(2) takes 0 and below for whole groups of processes, our own among them.
+  if (pid <= 0) return os_error(ESRCH, "kill", std::to_string(pid));
+  const std::string name = std::to_string(pid);
+  const UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+  // Before Linux 5.3 there is only the number.
+  if (!process && errno != ENOSYS) return last_error("pidfd_open", name);
+  if (!confirm()) return os_error(ESRCH, "kill", name);
+  const long sent = process ? ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0)
+                            : ::kill(pid, SIGKILL);
+  if (sent != 0) return last_error("kill", name);
+  return {};
 }
 
 unsigned RealHost::effective_uid() const {
@@ -319,6 +377,14 @@ std::optional<std::string> RealHost::environment(const char* name) const {
 
 void RealHost::pause(std::chrono::milliseconds time) {
   std::this_thread::sleep_for(time);
+}
+
+std::chrono::steady_clock::time_point RealHost::now() const {
+  return std::chrono::steady_clock::now();
+}
+
+std::chrono::system_clock::time_point RealHost::today() const {
+  return std::chrono::system_clock::now();
 }
 
 }  // namespace surveyd

@@ -255,7 +255,7 @@ asio::mutable_buffer Connection::input_space() {
 }
 
 Exchange Connection::exchange() {
-  return {service_, request_, listener_, peer_, routed_.route, routed_.parameter};
+  return {service_, request_, listener_, peer_, routed_.route, routed_.parameter, routed_.query};
 }
 
 Response Connection::answer() {

@@ -111,14 +111,14 @@ template <class T>
 Task<std::optional<Change<T>>> change(Exchange& exchange,
                                       std::function<Result<T>(CgroupTree&)> act) {
   Service& service = exchange.service;
-  std::function<Change<T>()> job = [&access = service.access, &tree = service.tree,
+  std::function<Change<T>()> job = [&access = service.access, &tree = service.cgroups.tree,
                                     listener = exchange.listener, peer = exchange.peer,
                                     act = std::move(act)] {
     Change<T> change{access.may_mutate(*listener, *peer), {}};
     if (change.verdict.allowed && act) change.result = act(tree);
     return change;
   };
-  auto done = co_await on_worker<Change<T>>(service.cgroup_worker,
+  auto done = co_await on_worker<Change<T>>(service.cgroups.worker,
                                             service.limits.operation_deadline, std::move(job));
   if (done)
     audit({done->verdict.allowed, done->verdict.uid, exchange.listener->label(),
@@ -132,27 +132,27 @@ const char* result_label(const Response& response) {
   return "failed";
 }
 
-// The one course of every change of the tree: who, then the body, then the outcome.
+// The answer to a change that did not come off; nothing when it did.
 template <class T>
-Task<Response> carry_out(Exchange& exchange, const char* operation,
-                         std::optional<std::string> bad_request,
-                         std::function<Result<T>(CgroupTree&)> act,
-                         std::string (*render)(const T&)) {
+std::optional<Response> failure_of(const Exchange& exchange, const char* operation,
+                                   const std::optional<std::string>& bad_request,
+                                   const std::optional<Change<T>>& done) {
+  if (!done) return problem(too_late(operation));
+  if (!done->verdict.allowed) return forbidden(exchange, done->verdict);
+  if (bad_request) return problem(400, "bad-request", *bad_request);
+  if (!*done->result) return problem(done->result->error());
+  return std::nullopt;
+}
+
+// The one course of every change of the tree: who, then the request, then the outcome.
+template <class T>
+Task<std::optional<Change<T>>> change_unless(Exchange& exchange,
+                                             const std::optional<std::string>& bad_request,
+                                             std::function<Result<T>(CgroupTree&)> act) {
+  // Whoever may not learns no more than that, whatever else is wrong.
   if (bad_request) act = nullptr;
-  const auto done = co_await change<T>(exchange, std::move(act));
-  Response response;
-  if (!done)
-    response = problem(too_late(operation));
-  else if (!done->verdict.allowed)
-    response = forbidden(exchange, done->verdict);
-  else if (bad_request)
-    response = problem(400, "bad-request", *bad_request);
-  else if (!*done->result)
-    response = problem(done->result->error());
-  else
-    response = ok(render(**done->result));
-  exchange.service.counters.cgroup_operation(operation, result_label(response));
-  co_return response;
+  Task<std::optional<Change<T>>> work = change<T>(exchange, std::move(act));
+  co_return co_await std::move(work);
 }
 
 void warn_of_single_writer(const EnsureReport& report) {
@@ -200,7 +200,8 @@ Response get_metrics(Exchange& exchange) {
   Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   if (current) response.body = current->documents.metrics;
-  response.body += exchange.service.counters.text(process_cpu_seconds());
+  response.body += exchange.service.counters.text(process_cpu_seconds(),
+                                                  exchange.service.cgroups.reaper.pending_count());
   return response;
 }
 
@@ -220,14 +221,19 @@ Response get_readyz(Exchange& exchange) {
 
 Task<Response> get_cgroups(Exchange& exchange) {
   Service& service = exchange.service;
-  std::function<Result<ContainerList>()> job = [&tree = service.tree] {
-    return tree.list_containers();
+  // Rendered there as well: ten thousand containers are a long text.
+  std::function<Result<std::string>()> job =
+      [&tree = service.cgroups.readable,
+       removing = service.cgroups.reaper.pending()]() -> Result<std::string> {
+    const auto list = tree.list_containers();
+    if (!list) return list.error();
+    return json::containers(*list, removing);
   };
-  const auto list = co_await on_worker<Result<ContainerList>>(
-      service.cgroup_worker, service.limits.operation_deadline, std::move(job));
-  if (!list) co_return problem(too_late("list"));
-  if (!*list) co_return problem(list->error());
-  co_return ok(json::containers(**list));
+  const auto text = co_await on_worker<Result<std::string>>(
+      service.cgroups.reader, service.limits.operation_deadline, std::move(job));
+  if (!text) co_return problem(too_late("list"));
+  if (!*text) co_return problem(text->error());
+  co_return ok(**text);
 }
 
 Task<Response> post_survey(Exchange& exchange) {
@@ -256,35 +262,109 @@ Task<Response> post_survey(Exchange& exchange) {
 }
 
 Task<Response> post_cgroups_ensure(Exchange& exchange) {
+  Service& service = exchange.service;
   const auto body = json::ensure_request(exchange.request.body);
   std::optional<std::string> bad;
-  Placement placement = Placement::automatic;
+  json::EnsureRequest asked;
   if (body)
-    placement = body->placement;
+    asked = *body;
   else
     bad = body.error().detail;
-  std::function<Result<EnsureReport>(CgroupTree&)> act = [placement](CgroupTree& tree) {
-    auto report = tree.ensure(placement);
-    if (report) warn_of_single_writer(*report);
-    return report;
+  std::function<Result<EnsureReport>(CgroupTree&)> act = [asked](CgroupTree& tree) {
+    return tree.ensure(asked.placement, asked.evacuate);
   };
-  Task<Response> work =
-      carry_out<EnsureReport>(exchange, "ensure", bad, std::move(act), json::ensured);
-  Response response = co_await std::move(work);
-  // What is delegated has changed: nobody should have to wait for the timer to see it.
-  if (response.status == 200) exchange.service.surveyor.survey();
+  const auto done = co_await change_unless<EnsureReport>(exchange, bad, std::move(act));
+  Response response;
+  if (auto failure = failure_of(exchange, "ensure", bad, done)) {
+    response = std::move(*failure);
+  } else {
+    const EnsureReport& report = **done->result;
+    warn_of_single_writer(report);
+    if (service.ensured) service.ensured(report);
+    // What is delegated may have changed: nobody should have to wait for the timer to see it.
+    service.surveyor.survey_afresh();
+    response = ok(json::ensured(report));
+  }
+  service.counters.cgroup_operation("ensure", result_label(response));
   co_return response;
 }
+
+namespace {
+
+Task<Response> remove_if_empty(Exchange& exchange, ContainerId id, std::optional<std::string> bad) {
+  std::function<Result<Removal>(CgroupTree&)> act = [id](CgroupTree& tree) {
+    return tree.remove_container(id);
+  };
+  const auto done = co_await change_unless<Removal>(exchange, bad, std::move(act));
+  auto failure = failure_of(exchange, "remove", bad, done);
+  Response response = failure ? std::move(*failure) : ok(json::removal(**done->result));
+  exchange.service.counters.cgroup_operation("remove", result_label(response));
+  co_return response;
+}
+
+// Until the reaper has done it, or the caller has waited long enough; the reaper goes on then.
+Task<Response> await_removal(Exchange& exchange, ContainerId id, RemovalStep step) {
+  Service& service = exchange.service;
+  struct State {
+    Timer finished;
+    std::optional<Result<Removal>> outcome;
+    bool answered = false;
+  };
+  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto state = std::make_shared<State>(State{Timer{executor}, {}});
+  state->finished.expires_after(service.limits.removal_deadline);
+  service.cgroups.reaper.follow(id, step, [state, id](const Result<Removal>& outcome) {
+    state->outcome = outcome;
+    state->finished.cancel();
+    if (!state->answered) return;
+    if (outcome)
+      spdlog::info("container {} is removed now", id.str());
+    else
+      spdlog::warn("container {} is not removed: {}", id.str(), to_string(outcome.error()));
+  });
+  co_await state->finished.async_wait(completion);
+  if (state->outcome && *state->outcome) co_return ok(json::removal(**state->outcome));
+  if (state->outcome) co_return problem(state->outcome->error());
+
+  state->answered = true;
+  std::function<Error()> job = [&tree = service.cgroups.tree, id] {
+    return tree.explain_remnant(id);
+  };
+  const auto remnant = co_await on_worker<Error>(service.cgroups.worker,
+                                                 service.limits.operation_deadline, std::move(job));
+  co_return problem(remnant ? *remnant : too_late("remove"));
+}
+
+Task<Response> remove_by_force(Exchange& exchange, ContainerId id, std::optional<std::string> bad) {
+  std::function<Result<RemovalStep>(CgroupTree&)> act = [id](CgroupTree& tree) {
+    return tree.remove_container_by_force(id);
+  };
+  const auto done = co_await change_unless<RemovalStep>(exchange, bad, std::move(act));
+  Response response;
+  if (auto failure = failure_of(exchange, "remove", bad, done)) {
+    response = std::move(*failure);
+  } else if (const RemovalStep& step = **done->result; step.done) {
+    response = ok(json::removal(*step.done));
+  } else {
+    Task<Response> rest = await_removal(exchange, id, step);
+    response = co_await std::move(rest);
+  }
+  exchange.service.counters.cgroup_operation("kill", result_label(response));
+  co_return response;
+}
+
+}  // namespace
 
 Task<Response> delete_container(Exchange& exchange) {
   const auto id = ContainerId::parse(exchange.parameter);
   if (!id) co_return problem(id.error());
   std::optional<std::string> bad;
   if (const auto body = json::no_request(exchange.request.body); !body) bad = body.error().detail;
-  std::function<Result<Removal>(CgroupTree&)> act = [id = *id](CgroupTree& tree) {
-    return tree.remove_host_container_cgroup(id);
-  };
-  Task<Response> work = carry_out<Removal>(exchange, "remove", bad, std::move(act), json::removal);
+  const bool force = exchange.query == "force=true";
+  if (!force && !exchange.query.empty() && exchange.query != "force=false")
+    bad = "the value of force has to be true or false";
+  Task<Response> work =
+      force ? remove_by_force(exchange, *id, bad) : remove_if_empty(exchange, *id, bad);
   co_return co_await std::move(work);
 }
 

@@ -19,6 +19,7 @@ struct Exchange {
   std::shared_ptr<const Peer> peer;
   std::string_view route;      ///< the pattern, for metrics and the audit
   std::string_view parameter;  ///< what stands for `{id}` in the pattern
+  std::string_view query;      ///< `name=value`, or empty
 };
 
 // One function a route. Those that answer from what is ready return a Response; those that wait for

@@ -21,6 +21,7 @@ struct Limits {
   std::size_t connections = 4'096;
   std::size_t unix_connections = 64;                     ///< of these, kept for the Unix socket
   std::chrono::milliseconds operation_deadline{10'000};  ///< of a cgroup operation
+  std::chrono::milliseconds removal_deadline{5'000};     ///< of a removal by force
   std::chrono::milliseconds drain_deadline{4'000};       ///< of open requests at the end
 };
 

@@ -50,9 +50,10 @@ Response problem(const Error& error) {
   if (!error.detail.empty()) problem.detail += ": " + error.detail;
   problem.op = error.op;
   problem.path = error.path;
-  problem.error_number = errno_name(error.code);
+  problem.error_number = errno_name(error.refusal ? error.refusal : error.code);
   problem.processes = error.processes;
   problem.children = error.children;
+  problem.migrated = error.migrated;
   return render(std::move(problem), meaning.name);
 }
 

@@ -28,6 +28,7 @@ constexpr std::array endpoints = {
     Endpoint{.method = verb::delete_,
              .pattern = "/cgroups/containers/{id}",
              .mutation = true,
+             .parameter = "force",
              .work = delete_container},
     Endpoint{.method = verb::get, .pattern = "/", .answer = get_page},
     Endpoint{.method = verb::get, .pattern = "/style.css", .answer = get_page},
@@ -107,6 +108,21 @@ Response and_close(Response response) {
   return response;
 }
 
+// At most once the one name that the endpoint knows.
+std::optional<Response> check_query(const Endpoint& endpoint, std::string_view query) {
+  if (query.empty()) return std::nullopt;
+  const std::string_view name = query.substr(0, query.find_first_of("=&"));
+  if (endpoint.parameter.empty() || name != endpoint.parameter)
+    return problem(400, "unknown-parameter",
+                   "unknown query parameter \"" + std::string{name} + "\"" +
+                       (endpoint.parameter.empty()
+                            ? std::string{}
+                            : "; known is \"" + std::string{endpoint.parameter} + "\""));
+  if (query.find('&') != std::string_view::npos)
+    return problem(400, "unknown-parameter", "there is one query parameter at most here");
+  return std::nullopt;
+}
+
 std::optional<Response> check(Routed& routed, const Request& request, const Listener& listener,
                               const std::string& unix_socket) {
   const auto target = parse_target(request.target);
@@ -121,11 +137,8 @@ std::optional<Response> check(Routed& routed, const Request& request, const List
   if (!reads && target->path.find('%') != std::string_view::npos)
     return problem(400, "bad-request", "the path of a change is written without escapes");
   if (auto refusal = find(routed, target->path, request.method)) return refusal;
-  if (!target->query.empty()) {
-    const std::string_view name = target->query.substr(0, target->query.find_first_of("=&"));
-    return problem(400, "unknown-parameter",
-                   "unknown query parameter \"" + std::string{name} + "\"");
-  }
+  if (auto refusal = check_query(*routed.endpoint, target->query)) return refusal;
+  routed.query = target->query;
   if (!reads && listener.transport == Transport::remote)
     return problem(403, "forbidden",
                    "a remote listener serves reads only; call surveyd on its own machine, at "

@@ -12,6 +12,7 @@ struct Endpoint {
   verb method;
   std::string_view pattern;  ///< a path, or one that ends in "{id}"
   bool mutation = false;
+  std::string_view parameter{};  ///< the one query parameter that it knows, if any
   Response (*answer)(Exchange&) = nullptr;
   Task<Response> (*work)(Exchange&) = nullptr;
 };
@@ -20,8 +21,9 @@ struct Endpoint {
 struct Routed {
   const Endpoint* endpoint = nullptr;
   std::string_view route = "unmatched";  ///< the pattern, as metrics name it
-  std::string_view parameter;
-  std::optional<Response> refusal;  ///< the answer, when there is nothing to handle
+  std::string_view parameter;            ///< what stands for `{id}`
+  std::string_view query;                ///< as in the target, with a name that the endpoint knows
+  std::optional<Response> refusal;       ///< the answer, when there is nothing to handle
 };
 
 [[nodiscard]] Routed route(const Request& request, const Listener& listener,

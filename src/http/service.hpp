@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,20 +13,30 @@
 #include "http/limits.hpp"
 #include "http/response.hpp"
 #include "metrics/exposition.hpp"
+#include "run/reaper.hpp"
 #include "run/worker.hpp"
 
 namespace surveyd::http {
 
-/// What the handlers work with. Used on the serving thread, but for the tree and the access rules,
-/// which belong to the cgroup worker.
+/// The cgroup tree twice: what only reads must not hold up what changes, nor the other way round.
+struct Cgroups {
+  CgroupTree& tree;      ///< belongs to `worker`
+  run::Worker& worker;   ///< changes, one after another
+  CgroupTree& readable;  ///< belongs to `reader`
+  run::Worker& reader;
+  run::Reaper& reaper;
+};
+
+/// What the handlers work with. Used on the serving thread, but for the trees, which belong to
+/// their workers, and the access rules, which belong to the worker that changes.
 struct Service {
   Surveyor& surveyor;
-  CgroupTree& tree;
+  Cgroups cgroups;
   Access& access;
-  run::Worker& cgroup_worker;
   metrics::Counters& counters;
   Limits limits;
-  std::string unix_socket{};  ///< empty without one
+  std::function<void(const EnsureReport&)> ensured{};  ///< who else wants to know; may be empty
+  std::string unix_socket{};                           ///< empty without one
 
   // Made ready with each snapshot; null before the first.
   std::shared_ptr<const Document> capabilities{};

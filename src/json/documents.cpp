@@ -42,6 +42,15 @@ std::string timestamp(std::chrono::system_clock::time_point when) {
   return std::string(text.data(), size) + "." + milliseconds_part + "Z";
 }
 
+ordered_json processes(const std::vector<Process>& processes) {
+  ordered_json list = ordered_json::array();
+  for (const Process& process : processes) {
+    list.push_back({{"pid", process.pid}, {"command", process.command}});
+    if (process.state != 0) list.back()["state"] = std::string(1, process.state);
+  }
+  return list;
+}
+
 ordered_json about(const SurveyRun& run) {
   using std::chrono::duration_cast;
   return {{"generation", run.generation},
@@ -101,9 +110,7 @@ std::string ensured(const EnsureReport& report) {
   ordered_json document = {{"container_parent", report.container_parent},
                            {"placement", to_string(report.placement)},
                            {"created", report.created}};
-  document["migrated"] = ordered_json::array();
-  for (const Process& process : report.migrated)
-    document["migrated"].push_back({{"pid", process.pid}, {"command", process.command}});
+  document["migrated"] = processes(report.migrated);
   document["controllers"] = ordered_json::object();
   for (const ControllerOutcome& one : report.controllers) {
     ordered_json& outcome = document["controllers"][one.name];
@@ -111,22 +118,28 @@ std::string ensured(const EnsureReport& report) {
       outcome = "enabled";
     else
       outcome = {{"reason", one.reason},
-                 {"errno", one.error ? ordered_json(errno_name(one.error)) : nullptr}};
+                 {"errno", one.error ? ordered_json(errno_name(one.error)) : nullptr},
+                 {"path", one.path}};
   }
   return text_of(document);
 }
 
-std::string containers(const ContainerList& list) {
+std::string containers(const ContainerList& list, const std::set<std::string>& removing) {
   ordered_json document = {{"container_parent", list.container_parent},
                            {"placement", to_string(list.placement)},
                            {"exists", list.exists},
                            {"containers", ordered_json::array()}};
   for (const ContainerCgroup& one : list.containers)
-    document["containers"].push_back({{"id", one.id},
-                                      {"populated", one.populated},
-                                      {"processes", one.processes},
-                                      {"nested", one.nested},
-                                      {"controllers", one.controllers}});
+    document["containers"].push_back(
+        {{"id", one.id},
+         {"populated", one.populated},
+         {"processes", one.processes},
+         {"nested", one.nested},
+         {"controllers", one.controllers},
+         {"created_at", timestamp(one.created_at)},
+         {"empty_since", one.empty_since ? ordered_json(timestamp(*one.empty_since)) : nullptr},
+         {"orphaned", one.orphaned},
+         {"removing", removing.contains(one.id)}});
   return text_of(document);
 }
 
@@ -148,9 +161,9 @@ std::string problem(const Problem& problem) {
   add("op", problem.op);
   add("path", problem.path);
   add("errno", problem.error_number);
-  for (const Process& process : problem.processes)
-    document["processes"].push_back({{"pid", process.pid}, {"command", process.command}});
+  if (!problem.processes.empty()) document["processes"] = processes(problem.processes);
   if (!problem.children.empty()) document["children"] = problem.children;
+  if (!problem.migrated.empty()) document["migrated"] = processes(problem.migrated);
   return text_of(document);
 }
 

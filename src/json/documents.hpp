@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,9 @@ namespace surveyd::json {
 [[nodiscard]] std::string daemon_capabilities(const Survey& survey);
 
 [[nodiscard]] std::string ensured(const EnsureReport& report);
-[[nodiscard]] std::string containers(const ContainerList& list);
+/// `removing`: the ids whose removal by force goes on in the background.
+[[nodiscard]] std::string containers(const ContainerList& list,
+                                     const std::set<std::string>& removing);
 [[nodiscard]] std::string removal(const Removal& removal);
 
 /// `{"status": …}` of the health routes.
@@ -35,6 +38,7 @@ struct Problem {
   std::string error_number;  ///< the name of the errno
   std::vector<Process> processes;
   std::vector<std::string> children;
+  std::vector<Process> migrated;
 };
 
 [[nodiscard]] std::string problem(const Problem& problem);

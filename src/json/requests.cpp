@@ -81,7 +81,12 @@ Parsed<EnsureRequest> ensure_request(std::string_view body) {
       else
         return bad_value(name, R"("auto", "host", "scope")");
     } else if (name == "evacuate") {
-      if (value != "self") return bad_value(name, R"("self")");
+      if (value == "self")
+        request.evacuate = Evacuate::self;
+      else if (value == "all")
+        request.evacuate = Evacuate::all;
+      else
+        return bad_value(name, R"("self", "all")");
     } else {
       return unknown_member(name, R"(known are "placement" and "evacuate")");
     }

@@ -20,6 +20,7 @@ using Parsed = boost::system::result<T, BadBody>;
 
 struct EnsureRequest {
   Placement placement = Placement::automatic;
+  Evacuate evacuate = Evacuate::self;
 };
 
 /// The body of POST /cgroups/ensure: empty or an object. Unknown members are refused by name.

@@ -208,7 +208,8 @@ std::string of_survey(const Survey& survey, const ProcessUsage& usage, const Bui
 
 // A counter that first appears with 1 hides its first increase from every rate().
 Counters::Counters() {
-  for (const char* operation : {"ensure", "remove"})
+  for (const char* name : controller_names) cgroup_drift_[name] = 0;
+  for (const char* operation : {"ensure", "remove", "kill", "repair"})
     for (const char* result : {"ok", "refused", "failed"})
       cgroup_operations_[{operation, result}] = 0;
   for (const Mode from : mode_values)
@@ -223,6 +224,14 @@ void Counters::request(std::string_view method, std::string_view route, unsigned
 
 void Counters::cgroup_operation(const char* operation, const char* result) {
   ++cgroup_operations_[{operation, result}];
+}
+
+void Counters::cgroup_drift(const std::string& controller) {
+  ++cgroup_drift_[controller];
+}
+
+void Counters::containers(std::size_t populated, std::size_t empty, std::size_t orphaned) {
+  containers_ = {{"populated", populated}, {"empty", empty}, {"orphaned", orphaned}};
 }
 
 void Counters::surveyed(const Survey* before, const Survey& after) {
@@ -242,7 +251,7 @@ void Counters::connections(std::string_view listener, int change) {
   connections_[listener] += change;
 }
 
-std::string Counters::text(double cpu_seconds) const {
+std::string Counters::text(double cpu_seconds, std::size_t removals_pending) const {
   Families families;
   const auto add_counts = [&families](MetricFamily family, const auto& counts, const auto& labels) {
     for (const auto& [key, value] : counts)
@@ -288,6 +297,20 @@ std::string Counters::text(double cpu_seconds) const {
              cgroup_operations_, [](const auto& key) {
                return Labels{{"operation", key.first}, {"result", key.second}};
              });
+  add_counts(counters("surveyd_cgroup_drift_total",
+                      "Losses of a controller that the container parent had delegated."),
+             cgroup_drift_, [](const auto& controller) {
+               return Labels{{"controller", controller}};
+             });
+  MetricFamily containers =
+      gauges("surveyd_cgroup_containers",
+             "Container cgroups at the last look; the orphaned ones are empty as well.");
+  for (const auto& [state, count] : containers_)
+    gauge(containers, static_cast<double>(count), {{"state", state}});
+  families.push_back(std::move(containers));
+  families.push_back(single(gauges("surveyd_cgroup_removals_pending",
+                                   "Removals by force whose processes have not ended yet."),
+                            static_cast<double>(removals_pending)));
   MetricFamily cpu = counters("process_cpu_seconds_total", "User and system time of all threads.");
   counter(cpu, cpu_seconds);
   families.push_back(std::move(cpu));

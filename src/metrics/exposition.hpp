@@ -37,12 +37,16 @@ class Counters {
   void request(std::string_view method, std::string_view route, unsigned code,
                std::chrono::nanoseconds duration);
   void cgroup_operation(const char* operation, const char* result);
+  /// A controller that the container parent delegated before and does not any more.
+  void cgroup_drift(const std::string& controller);
+  void containers(std::size_t populated, std::size_t empty, std::size_t orphaned);
   /// `before` is null for the first survey.
   void surveyed(const Survey* before, const Survey& after);
   void connections(std::string_view listener, int change);
 
-  /// All of them as text, with the processor time used until now.
-  [[nodiscard]] std::string text(double cpu_seconds) const;
+  /// All of them as text, with the processor time used until now and the number of removals by
+  /// force that go on in the background.
+  [[nodiscard]] std::string text(double cpu_seconds, std::size_t removals_pending) const;
 
  private:
   template <std::size_t Size>
@@ -54,6 +58,8 @@ class Counters {
 
   std::map<RequestKey, Histogram<9>> requests_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> cgroup_operations_;
+  std::map<std::string, std::uint64_t> cgroup_drift_;
+  std::map<std::string, std::size_t> containers_;  ///< by state; empty before the first look
   std::map<std::string, std::uint64_t> capability_changes_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> mode_changes_;
   std::map<std::string, std::uint64_t> probe_failures_;

@@ -31,9 +31,8 @@ Finding run_probe(const Probe& probe, Subject& subject) {
   return finding;
 }
 
-Findings run_probes(std::span<const Probe> probes, const Host& host,
-                    const std::string& cgroup_name) {
-  Subject subject{host, cgroup_name};
+Findings run_probes(std::span<const Probe> probes, const Host& host, const ContainerPlan& plan) {
+  Subject subject{host, plan};
   std::vector<Finding> findings;
   findings.reserve(probes.size());
   for (const Probe& probe : probes) findings.push_back(run_probe(probe, subject));

@@ -11,7 +11,7 @@ namespace surveyd::probes {
 Finding cgroup_delegation(Subject& subject) {
   if (subject.hierarchy().version == cgroup::Version::unknown)
     return unknown(subject.hierarchy().explanation);
-  CgroupTree tree{subject.host(), subject.cgroup_name()};
+  CgroupTree tree{subject.host(), subject.plan()};
   const auto parent = tree.inspect_container_parent();
   if (!parent) {
     const Error& error = parent.error();

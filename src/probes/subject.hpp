@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include <surveyd/cgroup_tree.hpp>
 #include <surveyd/host.hpp>
 
 #include "cgroup/hierarchy.hpp"
@@ -13,11 +14,10 @@ namespace surveyd {
 /// several findings follow from one file, and each is read once a survey. For one thread.
 class Subject {
  public:
-  Subject(const Host& host, std::string cgroup_name)
-      : host_(host), cgroup_name_(std::move(cgroup_name)) {}
+  Subject(const Host& host, ContainerPlan plan) : host_(host), plan_(std::move(plan)) {}
 
   [[nodiscard]] const Host& host() const { return host_; }
-  [[nodiscard]] const std::string& cgroup_name() const { return cgroup_name_; }
+  [[nodiscard]] const ContainerPlan& plan() const { return plan_; }
 
   /// The text of `/proc/self/cgroup`.
   [[nodiscard]] const Result<std::string>& cgroup_file();
@@ -28,7 +28,7 @@ class Subject {
 
  private:
   const Host& host_;
-  std::string cgroup_name_;
+  ContainerPlan plan_;
   std::optional<Result<std::string>> cgroup_file_;
   std::optional<cgroup::Hierarchy> hierarchy_;
   std::optional<cgroup::Namespaces> namespaces_;

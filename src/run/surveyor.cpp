@@ -22,7 +22,7 @@ struct Surveyor::Run {
   Surveyor* surveyor = nullptr;  ///< touched on the executor's thread only
   const Host* host = nullptr;
   std::span<const Probe> probes;
-  std::string cgroup_name;
+  ContainerPlan plan;
   Render render;
   std::set<std::size_t> skipped;  ///< their thread of an earlier survey is still stuck
   std::shared_ptr<std::set<std::size_t>> stuck;
@@ -66,7 +66,7 @@ Surveyor::Surveyor(boost::asio::any_io_executor executor, const Host& host,
       settings_(std::move(settings)),
       render_(std::move(render)),
       publish_(std::move(publish)),
-      worker_(std::make_unique<run::Worker>()),
+      worker_(std::make_unique<run::Worker>("survey")),
       stuck_(std::make_shared<std::set<std::size_t>>()),
       interval_timer_(executor),
       watchdog_(executor) {}
@@ -95,13 +95,22 @@ void Surveyor::survey(std::function<void(const Published&)> done) {
   if (!run_) begin();
 }
 
+void Surveyor::survey_afresh() {
+  if (stopped_) return;
+  if (run_)
+    again_ = true;
+  else
+    begin();
+}
+
 void Surveyor::begin() {
+  again_ = false;
   auto run = std::make_shared<Run>();
   run->executor = executor_;
   run->surveyor = this;
   run->host = &host_;
   run->probes = probes_;
-  run->cgroup_name = settings_.cgroup_name;
+  run->plan = settings_.plan;
   run->render = render_;
   run->skipped = *stuck_;
   run->stuck = stuck_;
@@ -117,7 +126,7 @@ void Surveyor::begin() {
 
 // On the worker.
 void Surveyor::execute(const std::shared_ptr<Run>& run, std::size_t from, unsigned attempt) {
-  Subject subject{*run->host, run->cgroup_name};
+  Subject subject{*run->host, run->plan};
   for (std::size_t i = from; i < run->probes.size(); ++i) {
     const Probe& probe = run->probes[i];
     {
@@ -178,7 +187,7 @@ void Surveyor::give_up_late_probe() {
   // Before anything is given up: without another thread there is nobody to go on with.
   std::unique_ptr<run::Worker> next;
   try {
-    next = std::make_unique<run::Worker>();
+    next = std::make_unique<run::Worker>("survey");
   } catch (const std::system_error&) {
     return;  // tried again at the next deadline
   }
@@ -198,7 +207,7 @@ void Surveyor::give_up_late_probe() {
 void Surveyor::mark_stale() {
   if (!current_ || current_->survey.run.stale || staleness_worker_) return;
   try {
-    staleness_worker_ = std::make_unique<run::Worker>();
+    staleness_worker_ = std::make_unique<run::Worker>("survey");
   } catch (const std::system_error&) {
     return;  // tried again at the next deadline
   }
@@ -227,6 +236,7 @@ void Surveyor::finish(const std::shared_ptr<Run>& run) {
     mark_stale();
   }
   for (auto& done : std::exchange(waiting_, {})) done(current_);
+  if (again_ && !run_ && !stopped_) begin();
 }
 
 bool Surveyor::stop() {

@@ -55,9 +55,11 @@ class SignalsBlocked {
 
 }  // namespace
 
-Worker::Worker() : state_(std::make_shared<State>()) {
+Worker::Worker(const char* name) : state_(std::make_shared<State>()) {
   const SignalsBlocked blocked;
-  std::thread{[state = state_] { state->run(); }}.detach();
+  std::thread thread{[state = state_] { state->run(); }};
+  pthread_setname_np(thread.native_handle(), name);
+  thread.detach();
 }
 
 Worker::~Worker() {

@@ -10,8 +10,9 @@ namespace surveyd::run {
 /// thread is never joined: a stuck one is abandoned, and what its task uses has to outlive it.
 class Worker {
  public:
-  /// Throws `std::system_error` when there is no thread to be had.
-  Worker();
+  /// `name` is what tools show for the thread, at most 15 characters. Throws `std::system_error`
+  /// when there is no thread to be had.
+  explicit Worker(const char* name);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   /// Tasks that have not begun are dropped; the one that runs goes on without anybody waiting.

@@ -19,7 +19,7 @@ namespace {
 void survey_of_reference_fields(benchmark::State& state) {
   const RealHost host;
   const auto probes = reference_probes();
-  for (auto _ : state) benchmark::DoNotOptimize(conclude(run_probes(probes, host, "zlayer"), {}));
+  for (auto _ : state) benchmark::DoNotOptimize(conclude(run_probes(probes, host, {}), {}));
 }
 BENCHMARK(survey_of_reference_fields);
 
@@ -42,8 +42,7 @@ BENCHMARK(bare_system_calls);
 
 void survey_of_everything(benchmark::State& state) {
   const RealHost host;
-  for (auto _ : state)
-    benchmark::DoNotOptimize(conclude(run_probes(catalogue(), host, "zlayer"), {}));
+  for (auto _ : state) benchmark::DoNotOptimize(conclude(run_probes(catalogue(), host, {}), {}));
 }
 BENCHMARK(survey_of_everything);
 

@@ -12,5 +12,5 @@ int main(int argc, char** argv) {
   const surveyd::RealHost host;
   const auto probes = surveyd::bench::reference_probes();
   for (int left = argc > 1 ? std::atoi(argv[1]) : 1; left > 0; --left)
-    (void)surveyd::conclude(surveyd::run_probes(probes, host, "zlayer"), {});
+    (void)surveyd::conclude(surveyd::run_probes(probes, host, {}), {});
 }

@@ -101,7 +101,7 @@ class CgroupContract : public testing::TestWithParam<WorldFactory> {
   std::string ensure_from(const std::string& cgroup, Placement placement = Placement::scope,
                           View view = View::machine) {
     return run_in(cgroup, view, [this, placement](Host& seen) {
-      return told(CgroupTree{seen, name_}.ensure(placement));
+      return told(CgroupTree{seen, {name_}}.ensure(placement));
     });
   }
   static ContainerId id(const char* text) { return ContainerId::parse(text).value(); }
@@ -113,8 +113,8 @@ class CgroupContract : public testing::TestWithParam<WorldFactory> {
 };
 
 TEST_P(CgroupContract, host_placement_makes_two_levels_and_delegates_at_each) {
-  CgroupTree tree_here{host(), name_};
-  EXPECT_EQ(told(tree_here.ensure_host_container_parent()),
+  CgroupTree tree_here{host(), {name_}};
+  EXPECT_EQ(told(tree_here.ensure(Placement::host)),
             "host " + parent_ + " +/" + name_ + " +" + parent_);
   EXPECT_EQ(words(name_ + "/cgroup.subtree_control"), offered());
   EXPECT_EQ(words(name_ + "/containers/cgroup.subtree_control"), offered());
@@ -123,22 +123,22 @@ TEST_P(CgroupContract, host_placement_makes_two_levels_and_delegates_at_each) {
 }
 
 TEST_P(CgroupContract, a_second_host_placement_makes_nothing) {
-  CgroupTree first{host(), name_};
+  CgroupTree first{host(), {name_}};
   ASSERT_TRUE(first.ensure(Placement::host));
   EXPECT_EQ(told(first.ensure(Placement::host)), "host " + parent_);
-  CgroupTree restarted{host(), name_};
+  CgroupTree restarted{host(), {name_}};
   EXPECT_EQ(told(restarted.ensure(Placement::host)), "host " + parent_);
 }
 
 TEST_P(CgroupContract, what_an_interrupted_call_left_is_completed) {
   make(name_);
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   EXPECT_EQ(told(tree_here.ensure(Placement::host)), "host " + parent_ + " +" + parent_);
 }
 
 TEST_P(CgroupContract, a_controller_that_was_withdrawn_is_delegated_again) {
   if (offered().empty()) GTEST_SKIP() << "v2 has no controller here";
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   ASSERT_TRUE(tree_here.ensure(Placement::host));
   for (const std::string level : {"/containers/", "/"})
     write(name_ + level + "cgroup.subtree_control", "-" + offered().front());
@@ -151,14 +151,14 @@ TEST_P(CgroupContract, automatic_placement_at_the_real_root_is_host) {
     if (const auto info = host().stat(std::string{"/proc/self/ns/"} + space);
         !info || info->inode != inode)
       GTEST_SKIP() << "the " << space << " namespace is not the initial one";
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   const auto report = tree_here.ensure(Placement::automatic);
   ASSERT_TRUE(report) << to_string(report.error());
   EXPECT_EQ(report->placement, Placement::host);
 }
 
 TEST_P(CgroupContract, the_parent_is_inspected_before_and_after) {
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   EXPECT_FALSE(tree_here.inspect_container_parent().value().exists);
   ASSERT_TRUE(tree_here.ensure(Placement::host));
   const ContainerParent parent = tree_here.inspect_container_parent().value();
@@ -172,7 +172,7 @@ TEST_P(CgroupContract, processes_in_a_level_are_named_and_nothing_is_made_or_thr
   if (offered().empty()) GTEST_SKIP() << "v2 has no controller here";
   make(name_);
   const std::string pid = std::to_string(world_->start_process(name_));
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   EXPECT_EQ(told(tree_here.ensure(Placement::host)),
             "failed: processes or child cgroups are in the way " + pid + "(bystander)");
   EXPECT_EQ(children(name_), Names{});
@@ -184,7 +184,7 @@ TEST_P(CgroupContract, a_threaded_level_is_refused_and_nothing_is_made) {
   if (offered().empty()) GTEST_SKIP() << "v2 has no controller here";
   make(name_);
   write(name_ + "/cgroup.type", "threaded");
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   EXPECT_EQ(told(tree_here.ensure(Placement::host)), "failed: the cgroup is not a domain");
   EXPECT_EQ(children(name_), Names{});
 }
@@ -192,69 +192,69 @@ TEST_P(CgroupContract, a_threaded_level_is_refused_and_nothing_is_made) {
 TEST_P(CgroupContract, a_level_that_was_there_survives_a_failure) {
   make(name_);
   write(name_ + "/cgroup.max.depth", "0");
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   EXPECT_EQ(told(tree_here.ensure(Placement::host)), "failed: EAGAIN");
   EXPECT_EQ(type(name_), "domain");
 }
 
 TEST_P(CgroupContract, an_absent_container_counts_as_removed) {
-  CgroupTree tree_here{host(), name_};
-  EXPECT_EQ(told(tree_here.remove_host_container_cgroup(id("c1"))), "c1 absent");
+  CgroupTree tree_here{host(), {name_}};
+  EXPECT_EQ(told(tree_here.remove_container(id("c1"))), "c1 absent");
   ASSERT_TRUE(tree_here.ensure(Placement::host));
-  EXPECT_EQ(told(tree_here.remove_host_container_cgroup(id("c1"))), "c1 absent");
+  EXPECT_EQ(told(tree_here.remove_container(id("c1"))), "c1 absent");
 }
 
 TEST_P(CgroupContract, an_empty_container_is_removed_once) {
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   ASSERT_TRUE(tree_here.ensure(Placement::host));
   make(name_ + "/containers/c1");
-  EXPECT_EQ(told(tree_here.remove_host_container_cgroup(id("c1"))), "c1 removed");
-  EXPECT_EQ(told(tree_here.remove_host_container_cgroup(id("c1"))), "c1 absent");
+  EXPECT_EQ(told(tree_here.remove_container(id("c1"))), "c1 removed");
+  EXPECT_EQ(told(tree_here.remove_container(id("c1"))), "c1 absent");
   EXPECT_EQ(children(name_), Names{"containers"});
 }
 
 TEST_P(CgroupContract, a_populated_container_stays_and_its_processes_are_named) {
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   ASSERT_TRUE(tree_here.ensure(Placement::host));
   make(name_ + "/containers/c1");
   const int pid = world_->start_process(name_ + "/containers/c1");
   const std::string named = std::to_string(pid) + "(bystander)";
-  EXPECT_EQ(told(tree_here.remove_host_container_cgroup(id("c1"))),
+  EXPECT_EQ(told(tree_here.remove_container(id("c1"))),
             "failed: processes or child cgroups are in the way " + named);
   EXPECT_EQ(words(name_ + "/containers/c1/cgroup.procs"), Names{std::to_string(pid)});
   world_->end_process(pid);
   world_->wait_until_empty(name_);
-  EXPECT_EQ(told(tree_here.remove_host_container_cgroup(id("c1"))), "c1 removed");
+  EXPECT_EQ(told(tree_here.remove_container(id("c1"))), "c1 removed");
 }
 
 TEST_P(CgroupContract, a_container_with_children_stays_and_they_are_named) {
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   ASSERT_TRUE(tree_here.ensure(Placement::host));
   make(name_ + "/containers/c1");
   make(name_ + "/containers/c1/inner");
   const std::string pid = std::to_string(world_->start_process(name_ + "/containers/c1/inner"));
-  EXPECT_EQ(told(tree_here.remove_host_container_cgroup(id("c1"))),
+  EXPECT_EQ(told(tree_here.remove_container(id("c1"))),
             "failed: processes or child cgroups are in the way " + pid + "(bystander) " + parent_ +
                 "/c1/inner");
   EXPECT_EQ(children(name_ + "/containers/c1"), Names{"inner"});
 }
 
 TEST_P(CgroupContract, on_a_read_only_tree_absent_is_still_absent) {
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   ASSERT_TRUE(tree_here.ensure(Placement::host));
   make(name_ + "/containers/c1");
   make(name_ + "/aside");
   EXPECT_EQ(run_in(name_ + "/containers/c1", View::read_only,
                    [this](Host& seen) {
-                     CgroupTree there{seen, name_};
-                     return told(there.remove_host_container_cgroup(id("c2"))) + ", " +
-                            told(there.remove_host_container_cgroup(id("c1")));
+                     CgroupTree there{seen, {name_}};
+                     return told(there.remove_container(id("c2"))) + ", " +
+                            told(there.remove_container(id("c1")));
                    }),
             "c2 absent, failed: EROFS");
 }
 
 TEST_P(CgroupContract, containers_are_listed_with_their_state) {
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   EXPECT_FALSE(tree_here.list_containers().value().exists);
   ASSERT_TRUE(tree_here.ensure(Placement::host));
   for (const char* container : {"busy", "empty", "nesting", "nesting/inner"})
@@ -275,7 +275,7 @@ TEST_P(CgroupContract, containers_are_listed_with_their_state) {
 
 TEST_P(CgroupContract, a_socket_s_cgroup_is_known_to_be_a_container_s_or_not) {
   make_scope();
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   ASSERT_TRUE(tree_here.ensure(Placement::host));
   make(name_ + "/containers/c1");
   const auto below = [&](const std::string& cgroup) {
@@ -293,7 +293,7 @@ TEST_P(CgroupContract, scope_placement_moves_the_daemon_beside_the_containers) {
   const std::string scope = "/" + scope_;
   EXPECT_EQ(run_in(scope_, View::machine,
                    [this](Host& seen) {
-                     CgroupTree there{seen, name_};
+                     CgroupTree there{seen, {name_}};
                      const std::string first = told(there.ensure(Placement::scope));
                      return first + ", lives in " + own_path(seen);
                    }),
@@ -306,7 +306,7 @@ TEST_P(CgroupContract, scope_placement_moves_the_daemon_beside_the_containers) {
 TEST_P(CgroupContract, scope_placement_is_idempotent_from_within_the_leaf) {
   make_scope();
   const std::string told_twice = run_in(scope_, View::machine, [this](Host& seen) {
-    CgroupTree there{seen, name_};
+    CgroupTree there{seen, {name_}};
     (void)told(there.ensure(Placement::scope));
     return told(there.ensure(Placement::scope)) + ", lives in " + own_path(seen);
   });
@@ -330,7 +330,7 @@ TEST_P(CgroupContract, another_process_in_the_scope_is_named_and_later_calls_con
   const int pid = world_->start_process(scope_);
   EXPECT_EQ(run_in(scope_, View::machine,
                    [this](Host& seen) {
-                     const auto report = CgroupTree{seen, name_}.ensure(Placement::scope);
+                     const auto report = CgroupTree{seen, {name_}}.ensure(Placement::scope);
                      const bool says = !report && report.error().detail.find(scope_ + "/init") !=
                                                       std::string::npos;
                      return told(report) + ", lives in " + own_path(seen) +
@@ -403,7 +403,7 @@ TEST_P(CgroupContract, on_a_read_only_tree_nothing_is_made) {
 }
 
 TEST_P(CgroupContract, scope_placement_at_the_real_root_is_refused) {
-  CgroupTree tree_here{host(), name_};
+  CgroupTree tree_here{host(), {name_}};
   EXPECT_EQ(told(tree_here.ensure(Placement::scope)), "failed: no usable cgroup v2 here");
   EXPECT_FALSE(host().stat(tree + "/init"));
   EXPECT_FALSE(host().stat(tree + "/containers"));

@@ -47,8 +47,8 @@ class EnsureErrnos : public testing::Test {
   explicit EnsureErrnos(Names controllers = {"cpu", "memory", "pids"})
       : host_(std::move(controllers)) {}
 
-  std::string ensure() { return told(CgroupTree{host_, "zlayer"}.ensure(Placement::host)); }
-  Error refusal() { return CgroupTree{host_, "zlayer"}.ensure(Placement::host).error(); }
+  std::string ensure() { return told(CgroupTree{host_, {}}.ensure(Placement::host)); }
+  Error refusal() { return CgroupTree{host_, {}}.ensure(Placement::host).error(); }
   bool wrote_one_by_one() const {
     const Names writes = host_.calls(Op::write);
     return std::any_of(writes.begin(), writes.end(), [](const std::string& text) {
@@ -133,7 +133,7 @@ TEST_F(EnsureErrnos, residents_forbid_one_by_one_also_after_EINVAL_and_EPERM) {
     host.make_cgroup("/zlayer");
     (void)host.start_process("/zlayer");
     host.fail(Op::write, level_control, error_number);
-    EXPECT_FALSE(CgroupTree(host, "zlayer").ensure(Placement::host));
+    EXPECT_FALSE(CgroupTree(host, {}).ensure(Placement::host));
     EXPECT_EQ(host.type_of("/zlayer"), "domain")
         << errno_name({error_number, std::generic_category()});
   }
@@ -183,7 +183,7 @@ TEST_F(EnsureErrnos, a_refused_write_does_no_harm_where_the_controller_is_enable
     FakeCgroupHost host({"cpu", "memory"});
     host.delegate("/", {"cpu", "memory"});
     host.fail(Op::write, root_control, error_number, FakeCgroupHost::always);
-    EXPECT_EQ(told(CgroupTree(host, "zlayer").ensure(Placement::host)), "cpu memory");
+    EXPECT_EQ(told(CgroupTree(host, {}).ensure(Placement::host)), "cpu memory");
   }
 }
 
@@ -193,7 +193,7 @@ TEST_F(EnsureErrnos, a_refused_write_is_reported_for_each_controller_that_it_was
     FakeCgroupHost host({"cpu", "memory"});
     host.delegate("/", {"memory"});
     host.fail(Op::write, root_control, error_number, FakeCgroupHost::always);
-    EXPECT_EQ(told(CgroupTree(host, "zlayer").ensure(Placement::host)),
+    EXPECT_EQ(told(CgroupTree(host, {}).ensure(Placement::host)),
               "-cpu(refused " + std::string{name} + ") memory");
   }
 }
@@ -203,7 +203,7 @@ TEST_F(EnsureErrnos,
   for (const int error_number : {EACCES, EPERM, EROFS}) {
     FakeCgroupHost host({"cpu", "memory"});
     host.fail(Op::write, root_control, error_number, FakeCgroupHost::always);
-    const auto report = CgroupTree(host, "zlayer").ensure(Placement::host);
+    const auto report = CgroupTree(host, {}).ensure(Placement::host);
     ASSERT_FALSE(report);
     EXPECT_EQ(report.error().code.value(), error_number);
     EXPECT_EQ(host.cgroups(), Names{});
@@ -222,7 +222,7 @@ TEST_F(EnsureErrnos, a_failing_mkdir_is_reported_with_its_cause_and_what_was_mad
   for (const int error_number : {EAGAIN, ENOSPC, EROFS, EACCES, EPERM}) {
     FakeCgroupHost host;
     host.fail(Op::mkdir, parent, error_number);
-    const auto report = CgroupTree(host, "zlayer").ensure(Placement::host);
+    const auto report = CgroupTree(host, {}).ensure(Placement::host);
     ASSERT_FALSE(report);
     EXPECT_EQ(report.error().code.value(), error_number);
     EXPECT_EQ(report.error().op, "mkdir") << "from the system call's name to the status";
@@ -247,7 +247,7 @@ TEST_F(EnsureErrnos, rollback_tells_of_a_directory_that_somebody_uses_by_now) {
 }
 
 TEST_F(EnsureErrnos, a_file_in_place_of_a_level_is_ENOTDIR) {
-  EXPECT_EQ(told(CgroupTree{host_, "cgroup.procs"}.ensure(Placement::host)), "failed: ENOTDIR");
+  EXPECT_EQ(told(CgroupTree{host_, {"cgroup.procs"}}.ensure(Placement::host)), "failed: ENOTDIR");
 }
 
 TEST_F(EnsureErrnos, ENODEV_of_a_dying_parent_starts_again) {
@@ -315,7 +315,7 @@ TEST(EnsureElsewhere, on_hybrid_and_v1_hosts_nothing_is_even_tried) {
     for (const Placement placement : {Placement::automatic, Placement::host, Placement::scope}) {
       FakeCgroupHost host;
       hybrid ? host.make_hybrid() : host.make_v1();
-      const auto report = CgroupTree(host, "zlayer").ensure(placement);
+      const auto report = CgroupTree(host, {}).ensure(placement);
       ASSERT_FALSE(report);
       EXPECT_EQ(report.error().code, Fault::no_usable_cgroup2);
       EXPECT_FALSE(report.error().detail.empty());
@@ -328,7 +328,7 @@ TEST(EnsureElsewhere, on_hybrid_and_v1_hosts_nothing_is_even_tried) {
 TEST(EnsureElsewhere, a_mount_that_changes_while_it_is_opened_is_refused) {
   FakeCgroupHost host;
   host.before(Op::enter, "/sys/fs/cgroup", [&host] { host.make_hybrid(); });
-  const auto report = CgroupTree(host, "zlayer").ensure(Placement::host);
+  const auto report = CgroupTree(host, {}).ensure(Placement::host);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, Fault::no_usable_cgroup2);
   EXPECT_EQ(host.calls(Op::mkdir), Names{});

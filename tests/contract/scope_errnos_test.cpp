@@ -41,7 +41,7 @@ class ScopeErrnos : public testing::Test {
     host_.delegate("/svc", controllers);
     host_.live_in(scope);
   }
-  Result<EnsureReport> ensure() { return CgroupTree{host_, "zlayer"}.ensure(Placement::scope); }
+  Result<EnsureReport> ensure() { return CgroupTree{host_, {}}.ensure(Placement::scope); }
 
   FakeCgroupHost host_;
 };
@@ -59,7 +59,7 @@ TEST_F(ScopeErrnos, an_own_path_out_of_sight_is_no_place_to_make_anything_in) {
     host.make_cgroup(scope);
     host.live_in(scope);
     host.claim_own_path(path);
-    EXPECT_EQ(told(CgroupTree(host, "zlayer").ensure(Placement::scope)),
+    EXPECT_EQ(told(CgroupTree(host, {}).ensure(Placement::scope)),
               "failed: no usable cgroup v2 here")
         << path;
     EXPECT_EQ(host.calls(Op::mkdir), Names{}) << path;
@@ -140,7 +140,7 @@ TEST_F(ScopeErrnos, a_move_that_is_not_read_back_is_no_success) {
 
 TEST_F(ScopeErrnos, without_attributes_on_cgroups_a_second_call_still_makes_nothing) {
   host_.fail(Op::setxattr, tree + leaf, EOPNOTSUPP, FakeCgroupHost::always);
-  CgroupTree here{host_, "zlayer"};
+  CgroupTree here{host_, {}};
   EXPECT_EQ(told(here.ensure(Placement::scope)),
             "/svc/scope/containers +/svc/scope/init +/svc/scope/containers moved");
   EXPECT_EQ(told(here.ensure(Placement::scope)), "/svc/scope/containers");
@@ -193,16 +193,14 @@ class RemoveErrnos : public testing::Test {
     writes_ = host_.calls(Op::write).size();
   }
   std::string remove(const char* id = "c1") {
-    const auto removal = tree_.remove_host_container_cgroup(ContainerId::parse(id).value());
+    const auto removal = tree_.remove_container(ContainerId::parse(id).value());
     if (!removal) return told(removal.error());
     return removal->removed ? "removed" : "absent";
   }
-  Error refusal() {
-    return tree_.remove_host_container_cgroup(ContainerId::parse("c1").value()).error();
-  }
+  Error refusal() { return tree_.remove_container(ContainerId::parse("c1").value()).error(); }
 
   FakeCgroupHost host_;
-  CgroupTree tree_{host_, "zlayer"};
+  CgroupTree tree_{host_, {}};
   std::size_t writes_ = 0;
   const std::string container_ = tree + "/zlayer/containers/c1";
 };
@@ -287,8 +285,8 @@ TEST(RemoveElsewhere, on_hybrid_and_v1_hosts_nothing_is_removed_or_listed) {
     FakeCgroupHost host;
     hybrid ? host.make_hybrid() : host.make_v1();
     host.add_directory("/sys/fs/cgroup/zlayer/containers/c1");
-    CgroupTree here{host, "zlayer"};
-    const auto removal = here.remove_host_container_cgroup(ContainerId::parse("c1").value());
+    CgroupTree here{host, {}};
+    const auto removal = here.remove_container(ContainerId::parse("c1").value());
     ASSERT_FALSE(removal);
     EXPECT_EQ(removal.error().code, Fault::no_usable_cgroup2);
     EXPECT_FALSE(here.list_containers());

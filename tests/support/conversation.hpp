@@ -149,16 +149,20 @@ class Conversation {
   boost::asio::executor_work_guard<http::Executor> guard_{context_.get_executor()};
   FixtureHost host_;
   metrics::Counters counters_;
-  CgroupTree tree_{host_, "zlayer"};
+  CgroupTree tree_{host_, {}};
   http::Access access_{tree_};
-  run::Worker worker_;
+  run::Worker worker_{"cgroups"};
+  CgroupTree readable_tree_{host_, {}};
+  run::Worker reader_{"cgroups-read"};
+  run::Reaper reaper_{context_.get_executor(), tree_, worker_};
   Surveyor surveyor_;
   UniqueFd client_;
   std::unique_ptr<http::Connection> connection_;
   bool served_ = false;
 
  public:
-  http::Service service{surveyor_, tree_, access_, worker_, counters_, {}};
+  http::Service service{
+      surveyor_, {tree_, worker_, readable_tree_, reader_, reaper_}, access_, counters_, {}};
 };
 
 /// An answer without its Date, the one line that nobody can foresee.

@@ -57,6 +57,9 @@ const char* name_of(Op op) {
       return "write";
     case Op::setxattr:
       return "setxattr";
+    case Op::kill:
+      return "kill";
+    case Op::watch:
     case Op::open:
     case Op::enter:
       break;
@@ -81,6 +84,8 @@ struct Cgroup {
   std::map<std::string, std::unique_ptr<Cgroup>> children;
   std::set<std::string> enabled;
   bool threaded = false;
+  bool frozen = false;
+  unsigned long usage = 0;
   std::map<std::string, std::string> attributes;
   std::size_t max_depth = std::numeric_limits<std::size_t>::max();
   std::size_t max_descendants = std::numeric_limits<std::size_t>::max();
@@ -120,6 +125,10 @@ struct Mount {
 struct LivingProcess {
   std::string command;
   Cgroup* cgroup = nullptr;
+  bool unkillable = false;
+  bool kernel_thread = false;
+  int refusal = 0;  // of the next moves
+  int refusals = 0;
 };
 
 }  // namespace
@@ -169,6 +178,8 @@ struct FakeCgroupHost::Machine {
   std::vector<Interruption> interruptions;
   std::vector<Call> calls;
   int pauses = 0;
+  std::chrono::milliseconds clock{1'000'000};
+  bool has_kill_file = true;
 
   Cgroup* locate(const std::string& path) {
     Cgroup* at = &root;
@@ -256,6 +267,9 @@ struct FakeCgroupHost::Machine {
       if (pid < 0) continue;
       const std::string directory = "/proc/" + std::to_string(pid);
       file(directory + "/comm", process.command + "\n");
+      file(directory + "/stat", std::to_string(pid) + " (" + process.command + ") " +
+                                    (process.unkillable ? "D" : "S") + " 1 1 1 0 -1 " +
+                                    (process.kernel_thread ? "2129984" : "4194304") + " 0 0\n");
       file(directory + "/cgroup", proc_cgroup(process.cgroup));
     }
     file("/proc/self/cgroup", claimed_path ? "0::" + *claimed_path + "\n"
@@ -273,10 +287,16 @@ struct FakeCgroupHost::Machine {
   }
 
   bool has_file(const Cgroup& cgroup, const std::string& name) const {
-    static const std::set<std::string> everywhere = {"cgroup.controllers",     "cgroup.max.depth",
-                                                     "cgroup.max.descendants", "cgroup.procs",
-                                                     "cgroup.subtree_control", "cgroup.threads"};
-    static const std::set<std::string> below_root = {"cgroup.events", "cgroup.kill", "cgroup.type"};
+    static const std::set<std::string> everywhere = {"cgroup.controllers",
+                                                     "cgroup.max.depth",
+                                                     "cgroup.max.descendants",
+                                                     "cgroup.procs",
+                                                     "cgroup.subtree_control",
+                                                     "cgroup.threads",
+                                                     "cpu.stat"};
+    static const std::set<std::string> below_root = {"cgroup.events", "cgroup.freeze",
+                                                     "cgroup.kill", "cgroup.type"};
+    if (name == "cgroup.kill" && !has_kill_file) return false;
     return everywhere.contains(name) || (cgroup.parent != nullptr && below_root.contains(name));
   }
 
@@ -396,6 +416,7 @@ struct FakeCgroupHost::Machine {
   int attach(Cgroup& cgroup, std::string_view text);
   int set_type(Cgroup& cgroup, std::string_view text) const;
   int kill(const Cgroup& cgroup, std::string_view text);
+  std::string events(const Cgroup& cgroup) const;
   int make(Cgroup& parent, const std::string& name);
   int remove(Cgroup& parent, const std::string& name);
 };
@@ -420,8 +441,9 @@ int FakeCgroupHost::Machine::read(const Cgroup& cgroup, const std::string& file,
   if (file == "cgroup.max.depth") return limit(cgroup.max_depth);
   if (file == "cgroup.max.descendants") return limit(cgroup.max_descendants);
   if (file == "cgroup.type") text = type(cgroup) + "\n";
-  if (file == "cgroup.events")
-    text = std::string{"populated "} + (is_populated(cgroup) ? "1" : "0") + "\nfrozen 0\n";
+  if (file == "cgroup.events") text = events(cgroup);
+  if (file == "cgroup.freeze") text = cgroup.frozen ? "1\n" : "0\n";
+  if (file == "cpu.stat") text = "usage_usec " + std::to_string(cgroup.usage) + "\n";
   if (file == "cgroup.kill") return EINVAL;
   if (file != "cgroup.procs" && file != "cgroup.threads") return 0;
 
@@ -450,6 +472,12 @@ int FakeCgroupHost::Machine::write(Cgroup& cgroup, const std::string& file, std:
   if (file == "cgroup.procs") return attach(cgroup, text);
   if (file == "cgroup.type") return set_type(cgroup, text);
   if (file == "cgroup.kill") return kill(cgroup, text);
+  if (file == "cgroup.freeze") {
+    const std::string_view word = parse::trimmed(text);
+    if (word != "0" && word != "1") return ERANGE;
+    cgroup.frozen = word == "1";
+    return 0;
+  }
   if (file == "cgroup.max.depth") return limit(cgroup.max_depth);
   if (file == "cgroup.max.descendants") return limit(cgroup.max_descendants);
   return EINVAL;  // no write handler
@@ -503,6 +531,11 @@ int FakeCgroupHost::Machine::attach(Cgroup& cgroup, std::string_view text) {
   if (std::from_chars(word.data(), end, pid).ptr != end || pid < 0) return EINVAL;
   const auto process = processes.find(pid == 0 ? ::getpid() : pid);
   if (process == processes.end()) return ESRCH;
+  if (process->second.kernel_thread) return EINVAL;
+  if (process->second.refusals > 0) {
+    --process->second.refusals;
+    return process->second.refusal;
+  }
 
   // cgroup_migrate_vet_dst()
   if (!is_valid_domain(domain_of(cgroup))) return EOPNOTSUPP;
@@ -527,9 +560,16 @@ int FakeCgroupHost::Machine::kill(const Cgroup& cgroup, std::string_view text) {
   if (parse::trimmed(text) != "1") return ERANGE;
   if (cgroup.threaded) return EOPNOTSUPP;
   std::erase_if(processes, [&cgroup](const auto& process) {
-    return process.second.cgroup->is_or_is_below(&cgroup);
+    return !process.second.unkillable && process.second.cgroup->is_or_is_below(&cgroup);
   });
   return 0;
+}
+
+std::string FakeCgroupHost::Machine::events(const Cgroup& cgroup) const {
+  bool frozen = false;
+  for (const Cgroup* at = &cgroup; at != nullptr; at = at->parent) frozen |= at->frozen;
+  return std::string{"populated "} + (is_populated(cgroup) ? "1" : "0") + "\nfrozen " +
+         (frozen ? "1" : "0") + "\n";
 }
 
 int FakeCgroupHost::Machine::make(Cgroup& parent, const std::string& name) {
@@ -559,11 +599,33 @@ FakeCgroupHost::FakeCgroupHost(std::vector<std::string> controllers)
   machine.mounts = {{"/", "ext4", ext4_magic},
                     {tree_mount_point, "cgroup2", cgroup2_magic, &machine.root}};
   add_directory(tree_mount_point);
-  machine.processes[::getpid()] = {"surveyd", &machine.root};
+  machine.processes[::getpid()] = {.command = "surveyd", .cgroup = &machine.root};
 }
 
-FakeCgroupHost::FakeCgroupHost(std::shared_ptr<Machine> machine, std::string root)
-    : machine_(std::move(machine)), root_(std::move(root)) {}
+FakeCgroupHost::FakeCgroupHost(std::shared_ptr<Machine> machine, const Target& root)
+    : machine_(std::move(machine)),
+      root_(root.path),
+      root_inode_(root.cgroup != nullptr ? root.cgroup->inode : 0) {}
+
+/// cgroup.events of one cgroup, held open.
+class FakeCgroupHost::EventsWatch final : public Watch {
+ public:
+  EventsWatch(std::shared_ptr<Machine> machine, const Cgroup& cgroup)
+      : machine_(std::move(machine)), path_(cgroup.path()), inode_(cgroup.inode) {}
+
+  Result<std::string> read() override {
+    const Cgroup* cgroup = machine_->locate(path_);
+    if (cgroup == nullptr || cgroup->inode != inode_)
+      return os_error(ENODEV, "read", path_ + "/cgroup.events");
+    return machine_->events(*cgroup);
+  }
+  int descriptor() const override { return -1; }
+
+ private:
+  std::shared_ptr<Machine> machine_;
+  std::string path_;
+  std::uint64_t inode_;
+};
 
 FakeCgroupHost::~FakeCgroupHost() = default;
 
@@ -630,16 +692,52 @@ std::vector<std::string> FakeCgroupHost::cgroups() const {
 }
 
 int FakeCgroupHost::start_process(const std::string& cgroup, const std::string& command) {
-  machine_->processes[++machine_->last_pid] = {command, &machine_->demand(cgroup)};
+  machine_->processes[++machine_->last_pid] = {.command = command,
+                                               .cgroup = &machine_->demand(cgroup)};
   return machine_->last_pid;
 }
 
 void FakeCgroupHost::start_foreign_process(const std::string& cgroup) {
-  machine_->processes[--machine_->last_foreign] = {"foreign", &machine_->demand(cgroup)};
+  machine_->processes[--machine_->last_foreign] = {.command = "foreign",
+                                                   .cgroup = &machine_->demand(cgroup)};
 }
 
 void FakeCgroupHost::end_process(int pid) {
   machine_->processes.erase(pid);
+}
+
+void FakeCgroupHost::make_unkillable(int pid) {
+  machine_->processes.at(pid).unkillable = true;
+}
+
+void FakeCgroupHost::make_kernel_thread(int pid) {
+  machine_->processes.at(pid).kernel_thread = true;
+}
+
+void FakeCgroupHost::refuse_move(int pid, int error_number, int times) {
+  machine_->processes.at(pid).refusal = error_number;
+  machine_->processes.at(pid).refusals = times;
+}
+
+std::string FakeCgroupHost::cgroup_of(int pid) const {
+  const auto process = machine_->processes.find(pid);
+  return process == machine_->processes.end() ? std::string{} : process->second.cgroup->path();
+}
+
+bool FakeCgroupHost::is_frozen(const std::string& cgroup) const {
+  return machine_->demand(cgroup).frozen;
+}
+
+void FakeCgroupHost::remove_kill_file() {
+  machine_->has_kill_file = false;
+}
+
+void FakeCgroupHost::pass(std::chrono::milliseconds time) {
+  machine_->clock += time;
+}
+
+void FakeCgroupHost::use_processor(const std::string& cgroup) {
+  ++machine_->demand(cgroup).usage;
 }
 
 void FakeCgroupHost::live_in(const std::string& cgroup) {
@@ -761,6 +859,11 @@ Result<void> FakeCgroupHost::begin(Op op, PathRef path, std::string_view text) c
       return failed(failure.error_number, name_of(op), path);
     }
   machine.refresh_proc();
+  if (root_inode_ != 0) {
+    const auto root = machine.lookup(root_);
+    if (!root || root->cgroup == nullptr || root->cgroup->inode != root_inode_)
+      return failed(ENOENT, name_of(op), path);
+  }
   return {};
 }
 
@@ -806,9 +909,9 @@ Result<std::vector<DirectoryEntry>> FakeCgroupHost::list(PathRef path) const {
   std::map<std::string, bool> entries;
   if (target->cgroup != nullptr) {
     for (const auto& [name, _] : target->cgroup->children) entries[name] = true;
-    for (const char* name : {"cgroup.controllers", "cgroup.events", "cgroup.kill",
+    for (const char* name : {"cgroup.controllers", "cgroup.events", "cgroup.freeze", "cgroup.kill",
                              "cgroup.max.depth", "cgroup.max.descendants", "cgroup.procs",
-                             "cgroup.subtree_control", "cgroup.threads", "cgroup.type"})
+                             "cgroup.subtree_control", "cgroup.threads", "cgroup.type", "cpu.stat"})
       if (machine_->has_file(*target->cgroup, name)) entries[name] = false;
   } else {
     for (const auto& [at, node] : machine_->plain)
@@ -951,11 +1054,37 @@ Result<std::unique_ptr<Host>> FakeCgroupHost::enter(PathRef directory) const {
   const auto target = find(Op::enter, directory);
   if (!target) return target.error();
   if (!target->is_directory()) return failed(ENOTDIR, "open", directory);
-  return std::unique_ptr<Host>{new FakeCgroupHost{machine_, target->path}};
+  return std::unique_ptr<Host>{new FakeCgroupHost{machine_, *target}};
 }
 
-void FakeCgroupHost::pause(std::chrono::milliseconds) {
+void FakeCgroupHost::pause(std::chrono::milliseconds time) {
   ++machine_->pauses;
+  machine_->clock += time;
+}
+
+std::chrono::steady_clock::time_point FakeCgroupHost::now() const {
+  return std::chrono::steady_clock::time_point{machine_->clock};
+}
+
+std::chrono::system_clock::time_point FakeCgroupHost::today() const {
+  return std::chrono::system_clock::time_point{machine_->clock};
+}
+
+Result<std::unique_ptr<Watch>> FakeCgroupHost::watch(PathRef path) const {
+  const auto target = find(Op::watch, path);
+  if (!target) return target.error();
+  if (target->cgroup == nullptr || target->file != "cgroup.events")
+    return failed(EINVAL, "watch", path);
+  return std::unique_ptr<Watch>{std::make_unique<EventsWatch>(machine_, *target->cgroup)};
+}
+
+Result<void> FakeCgroupHost::kill(int pid, const std::function<bool()>& confirm) {
+  if (const auto begun = begin(Op::kill, std::to_string(pid), {}); !begun) return begun.error();
+  const auto process = machine_->processes.find(pid);
+  if (pid <= 0 || process == machine_->processes.end() || !confirm())
+    return os_error(ESRCH, "kill", std::to_string(pid));
+  if (!process->second.unkillable) machine_->processes.erase(process);
+  return {};
 }
 
 }  // namespace surveyd::test

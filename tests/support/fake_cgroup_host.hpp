@@ -28,6 +28,8 @@ enum class Op {
   write,
   setxattr,
   enter,
+  watch,
+  kill,
 };
 
 /// A machine with a cgroup v2 tree that behaves like the kernel's (kernel/cgroup/cgroup.c), in
@@ -64,6 +66,20 @@ class FakeCgroupHost final : public Host {
   /// One of another pid namespace: it is listed as 0.
   void start_foreign_process(const std::string& cgroup);
   void end_process(int pid);
+  /// State D: it survives every signal until `end_process`.
+  void make_unkillable(int pid);
+  /// A thread of the kernel's own, which never moves.
+  void make_kernel_thread(int pid);
+  /// The next `times` attempts to move it fail.
+  void refuse_move(int pid, int error_number, int times = 1);
+  [[nodiscard]] std::string cgroup_of(int pid) const;
+  [[nodiscard]] bool is_frozen(const std::string& cgroup) const;
+  /// Linux before 5.14, which has no cgroup.kill.
+  void remove_kill_file();
+  /// Advances the clock, as `pause` does.
+  void pass(std::chrono::milliseconds time);
+  /// Something ran in the cgroup: its processor time grows.
+  void use_processor(const std::string& cgroup);
   void live_in(const std::string& cgroup);
   [[nodiscard]] std::string own_cgroup() const;
 
@@ -107,6 +123,8 @@ class FakeCgroupHost final : public Host {
   Result<FileInfo> try_open(PathRef path) const override;
   Result<void> access(PathRef path, int mode, As as) const override;
   Result<std::string> attribute(PathRef path, const char* name) const override;
+  Result<std::unique_ptr<Watch>> watch(PathRef path) const override;
+  Result<void> kill(int pid, const std::function<bool()>& confirm) override;
   Result<std::string> find_directory(std::uint64_t inode) const override;
   Result<void> make_directory(PathRef path) override;
   Result<void> remove_directory(PathRef path) override;
@@ -118,12 +136,15 @@ class FakeCgroupHost final : public Host {
   std::string kernel_release() const override { return "6.1.0-fake"; }
   std::optional<std::string> environment(const char*) const override { return std::nullopt; }
   void pause(std::chrono::milliseconds time) override;
+  std::chrono::steady_clock::time_point now() const override;
+  std::chrono::system_clock::time_point today() const override;
 
  private:
   struct Machine;
   struct Target;
 
-  FakeCgroupHost(std::shared_ptr<Machine> machine, std::string root);
+  class EventsWatch;
+  FakeCgroupHost(std::shared_ptr<Machine> machine, const Target& root);
   /// Keeps the record, lets others act, and gives the error that was asked for.
   [[nodiscard]] Result<void> begin(Op op, PathRef path, std::string_view text) const;
   [[nodiscard]] Result<Target> find(Op op, PathRef path, std::string_view text = {}) const;
@@ -131,7 +152,8 @@ class FakeCgroupHost final : public Host {
   [[nodiscard]] Error failed(int error_number, const char* op, PathRef path) const;
 
   std::shared_ptr<Machine> machine_;
-  std::string root_;  ///< of an entered host; empty: the whole machine
+  std::string root_;              ///< of an entered host; empty: the whole machine
+  std::uint64_t root_inode_ = 0;  ///< of that cgroup: one made later at the same path is another
 };
 
 /// How a process of a `World` sees the tree.

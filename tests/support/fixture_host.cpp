@@ -113,6 +113,14 @@ Result<std::string> FixtureHost::attribute(PathRef path, const char*) const {
   return os_error(ENODATA, "getxattr", path.c_str());
 }
 
+Result<std::unique_ptr<Watch>> FixtureHost::watch(PathRef path) const {
+  return os_error(ENOSYS, "watch", path.c_str());
+}
+
+Result<void> FixtureHost::kill(int pid, const std::function<bool()>&) {
+  return os_error(ENOSYS, "kill", std::to_string(pid));
+}
+
 Result<std::string> FixtureHost::find_directory(std::uint64_t) const {
   return os_error(EPERM, "open_by_handle_at");
 }

@@ -50,6 +50,8 @@ class FixtureHost final : public Host {
   Result<FileInfo> try_open(PathRef path) const override;
   Result<void> access(PathRef path, int mode, As as) const override;
   Result<std::string> attribute(PathRef path, const char* name) const override;
+  Result<std::unique_ptr<Watch>> watch(PathRef path) const override;
+  Result<void> kill(int pid, const std::function<bool()>& confirm) override;
   Result<std::string> find_directory(std::uint64_t inode) const override;
   Result<void> make_directory(PathRef path) override;
   Result<void> remove_directory(PathRef path) override;
@@ -61,6 +63,8 @@ class FixtureHost final : public Host {
   std::string kernel_release() const override { return release; }
   std::optional<std::string> environment(const char* name) const override;
   void pause(std::chrono::milliseconds) override {}
+  std::chrono::steady_clock::time_point now() const override { return {}; }
+  std::chrono::system_clock::time_point today() const override { return {}; }
 
  private:
   Result<const Node*> find(PathRef path, const char* op) const;

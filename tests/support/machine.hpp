@@ -66,7 +66,7 @@ struct Machine {
   }
 
   [[nodiscard]] Finding ask(std::string_view id) const {
-    Subject subject{host, "zlayer"};
+    Subject subject{host, {}};
     for (const Probe& probe : catalogue())
       if (probe.id == id) return run_probe(probe, subject);
     throw std::invalid_argument("no such probe");

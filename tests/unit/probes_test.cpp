@@ -45,7 +45,7 @@ TEST(Catalogue, HasWhatTheSurveyFieldsComeFrom) {
 
 TEST(RunProbes, GivesOneExplainedFindingForEachInOrder) {
   const Machine machine;
-  const Findings findings = run_probes(catalogue(), machine.host, "zlayer");
+  const Findings findings = run_probes(catalogue(), machine.host, {});
   ASSERT_EQ(findings.all().size(), catalogue().size());
   for (std::size_t i = 0; i < catalogue().size(); ++i) {
     const Finding& finding = findings.all()[i];
@@ -60,7 +60,7 @@ TEST(RunProbes, FindNothingWhereNothingCanBeSeen) {
   FixtureHost empty;
   empty.identity.effective_uid = 1000;
   empty.identity.effective_capabilities.reset();
-  const Findings findings = run_probes(catalogue(), empty, "zlayer");
+  const Findings findings = run_probes(catalogue(), empty, {});
   for (const Finding& finding : findings.all())
     EXPECT_NE(finding.status, Status::yes) << finding.id;
 }
@@ -71,7 +71,7 @@ TEST(RunProbes, FindNothingWhereEveryFileFails) {
     machine.host.identity.effective_uid = 1000;
     machine.host.identity.effective_capabilities = 0;
     for (const auto& [path, node] : machine.host.nodes) machine.host.errors[path] = number;
-    const Findings findings = run_probes(catalogue(), machine.host, "zlayer");
+    const Findings findings = run_probes(catalogue(), machine.host, {});
     for (const Finding& finding : findings.all())
       EXPECT_NE(finding.status, Status::yes) << finding.id << " " << number;
   }

@@ -1,0 +1,273 @@
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <utility>
+
+#include <unistd.h>
+
+#include "cgroup/hierarchy.hpp"
+#include "cgroup/internals.hpp"
+#include "parse/proc_cgroup.hpp"
+#include "parse/words.hpp"
+
+namespace surveyd {
+namespace {
+
+using cgroup::child;
+using cgroup::is;
+using cgroup::is_gone;
+using cgroup::self;
+
+bool is_populated(const std::string& events) {
+  return events.find("populated 1") != std::string::npos;
+}
+
+Result<std::vector<std::string>> directories_in(const Host& host, const std::string& path) {
+  const auto entries = host.list(self(path));
+  if (!entries) return entries.error();
+  std::vector<std::string> paths;
+  for (const DirectoryEntry& entry : *entries)
+    if (entry.is_directory) paths.push_back(child(path, entry.name));
+  return paths;
+}
+
+// Depth first, and without recursion: whoever lives in a container may nest cgroups as deep as
+// memory lasts, and go on making them. True once nothing is below the directory that this host was
+// entered at; false while something in there is populated, or when `until` has come.
+Result<bool> remove_all_below(Host& host, std::chrono::steady_clock::time_point until) {
+  // A path longer than this is walked from a descriptor on the way (PATH_MAX is 4,096).
+  constexpr std::size_t longest = 3000;
+  std::vector<std::string> pending{""};
+  while (!pending.empty()) {
+    if (host.now() > until) return false;
+    const std::string at = pending.back();
+    const auto children = directories_in(host, at);
+    if (!children) {
+      if (!is_gone(children.error())) return children.error();
+      pending.pop_back();
+    } else if (children->empty()) {
+      pending.pop_back();
+      if (at.empty()) return true;
+      const auto removed = host.remove_directory(at);
+      if (removed || is_gone(removed.error())) continue;
+      if (is(removed.error(), EBUSY)) return false;
+      return removed.error();
+    } else if (at.size() > longest) {
+      const auto deeper = host.enter(at);
+      if (!deeper) return deeper.error();
+      auto emptied = remove_all_below(**deeper, until);
+      if (!emptied || !*emptied) return emptied;
+    } else {
+      pending.insert(pending.end(), children->begin(), children->end());
+    }
+  }
+  return true;
+}
+
+/// A cgroup whose processes stand still until this ends; nothing on a kernel without a freezer.
+class Frozen {
+ public:
+  explicit Frozen(Host& cgroup) : cgroup_(cgroup) { (void)cgroup_.write("cgroup.freeze", "1"); }
+  Frozen(const Frozen&) = delete;
+  Frozen& operator=(const Frozen&) = delete;
+  // Always: a frozen cgroup whose processes were missed would stand still for ever.
+  ~Frozen() { (void)cgroup_.write("cgroup.freeze", "0"); }
+
+ private:
+  Host& cgroup_;
+};
+
+}  // namespace
+
+Result<Removal> CgroupTree::remove_container(const ContainerId& id) {
+  const auto parent = parent_in_use();
+  if (!parent) return parent.error();
+  auto removal = remove_below(parent->path, id);
+  if (!removal || removal->removed) return removal;
+  // Containers of an earlier placement may still be there: to say that one is absent would be
+  // wrong.
+  const bool host = parent->placement == Placement::host;
+  const auto other = parent_at(host ? Placement::scope : Placement::host);
+  if (!other || !other->exists || other->path == parent->path) return removal;
+  return remove_below(other->path, id);
+}
+
+Result<Removal> CgroupTree::remove_below(const std::string& parent, const ContainerId& id) {
+  const std::string path = child(parent, id.str());
+  const auto removed = tree_->remove_directory(path);
+  if (removed) return Removal{id.str(), true};
+  // On a read-only mount rmdir of what is not there is EROFS all the same.
+  // The kernel says EBUSY for live processes and for child cgroups alike.
+  if (!is(removed.error(), EBUSY)) {
+    // Looked at once more: on a read-only mount rmdir of what is not there is EROFS.
+    const auto info = tree_->stat(path);
+    if (!info && is(info.error(), ENOENT)) return Removal{id.str(), false};
+    return removed.error();
+  }
+  Error error{.code = Fault::occupied, .op = "rmdir", .path = shown(path)};
+  error.refusal = removed.error().code;
+  error.detail =
+      "Nothing was killed or moved: end the container first and repeat, or repeat with "
+      "?force=true";
+  name_occupants(path, error);
+  return error;
+}
+
+Result<std::optional<CgroupTree::Doomed>> CgroupTree::find_doomed(const ContainerId& id) {
+  const auto parent = parent_in_use();
+  if (!parent) return parent.error();
+  const bool host = parent->placement == Placement::host;
+  const auto other = parent_at(host ? Placement::scope : Placement::host);
+  std::vector<std::string> paths{child(parent->path, id.str())};
+  if (other && other->exists) paths.push_back(child(other->path, id.str()));
+  for (const std::string& path : paths) {
+    Doomed doomed;
+    doomed.path = path;
+    auto inside = tree_->enter(path);
+    if (!inside) {
+      if (is_gone(inside.error())) continue;
+      return inside.error();
+    }
+    doomed.inside = std::move(*inside);
+    const auto info = doomed.inside->stat(".");
+    if (!info) return info.error();
+    doomed.inode = info->inode;
+    // Open before anything is killed, so that no change is missed.
+    auto events = doomed.inside->watch("cgroup.events");
+    if (!events) {
+      if (is_gone(events.error())) continue;
+      return events.error();
+    }
+    doomed.events = std::move(*events);
+    return std::optional<Doomed>{std::move(doomed)};
+  }
+  return std::optional<Doomed>{};
+}
+
+Result<RemovalStep> CgroupTree::remove_container_by_force(const ContainerId& id) {
+  auto known = doomed_.find(id.str());
+  if (known == doomed_.end()) {
+    auto found = find_doomed(id);
+    if (!found) return found.error();
+    if (!*found) return RemovalStep{Removal{id.str(), false}, nullptr};
+    if (const auto ours = lives_in("self", (*found)->path); !ours || *ours) {
+      if (!ours) return ours.error();
+      Error error{.code = Fault::occupied, .op = "kill", .path = shown((*found)->path)};
+      error.detail = "surveyd itself lives in this cgroup";
+      error.processes.push_back(describe(::getpid()));
+      return error;
+    }
+    known = doomed_.emplace(id.str(), std::move(**found)).first;
+  }
+  auto removed = end_and_remove(known->second);
+  if (removed && !*removed) return RemovalStep{std::nullopt, known->second.events};
+  doomed_.erase(known);
+  if (!removed) return removed.error();
+  return RemovalStep{Removal{id.str(), true}, nullptr};
+}
+
+// True once it is gone, false while something in it is still to die.
+Result<bool> CgroupTree::end_and_remove(Doomed& doomed) {
+  auto events = doomed.events->read();
+  if (events && is_populated(*events)) {
+    if (const auto killed = kill_all(doomed); !killed && !is_gone(killed.error()))
+      return killed.error();
+    events = doomed.events->read();
+  }
+  if (!events) {
+    if (is_gone(events.error())) return true;
+    return events.error();
+  }
+  // Not an empty cgroup.procs: exiting tasks are hidden from it while they still count.
+  if (is_populated(*events)) return false;
+  const auto emptied =
+      remove_all_below(*doomed.inside, host_.now() + std::chrono::milliseconds{200});
+  if (!emptied) {
+    if (is_gone(emptied.error())) return true;
+    return emptied.error();
+  }
+  if (!*emptied) return false;
+  // By name, so only while the name still means the same cgroup.
+  const auto info = tree_->stat(doomed.path);
+  if (!info) {
+    if (is_gone(info.error())) return true;
+    return info.error();
+  }
+  if (info->inode != doomed.inode) return true;
+  const auto removed = tree_->remove_directory(doomed.path);
+  if (removed || is_gone(removed.error())) return true;
+  if (is(removed.error(), EBUSY)) return false;
+  return removed.error();
+}
+
+Result<void> CgroupTree::kill_all(Doomed& doomed) {
+  auto killed = doomed.inside->write("cgroup.kill", "1");
+  if (killed) return killed;
+  Error error = killed.error();
+  // Linux before 5.14 has no such file; a cgroup that went away has none either, nor processes.
+  if (is(error, ENOENT) && doomed.inside->stat("cgroup.procs")) return kill_each(doomed);
+  if (is(error, EOPNOTSUPP)) {
+    error.refusal = std::exchange(error.code, Fault::not_a_domain);
+    error.detail =
+        "a threaded cgroup cannot be killed: its processes belong to the domain above it";
+  }
+  return error;
+}
+
+Result<void> CgroupTree::kill_each(Doomed& doomed) {
+  const Frozen frozen{*doomed.inside};
+  std::vector<std::string> pending{""};
+  while (!pending.empty()) {
+    const std::string at = pending.back();
+    pending.pop_back();
+    if (const auto children = directories_in(*doomed.inside, at))
+      pending.insert(pending.end(), children->begin(), children->end());
+    const auto procs = doomed.inside->read(child(at, "cgroup.procs"));
+    if (!procs) continue;  // gone, or threaded: its processes are listed above it
+    for (const std::string& word : parse::words(*procs)) {
+      int pid = 0;
+      std::from_chars(word.data(), word.data() + word.size(), pid);
+      // A listed 0 belongs to another pid namespace and cannot be named from here.
+      if (pid <= 0) continue;
+      const auto killed = tree_->kill(pid, [&] {
+        const auto here = lives_in(word, doomed.path);
+        return here && *here;
+      });
+      if (!killed && !is(killed.error(), ESRCH)) return killed.error();
+    }
+  }
+  return {};
+}
+
+// Whether the process, "self" or a number, lives in this cgroup or below.
+Result<bool> CgroupTree::lives_in(const std::string& process, const std::string& path) const {
+  const auto text = host_.read("/proc/" + process + "/cgroup");
+  if (!text) return text.error();
+  const auto own = parse::cgroup_v2_path(*text);
+  if (!own) return false;
+  const auto relative = cgroup::relative_to_mount(*own, mount_root_);
+  // What cannot be named in this tree does not lie in it.
+  return relative && (*relative == path || relative->starts_with(path + "/"));
+}
+
+Error CgroupTree::explain_remnant(const ContainerId& id) const {
+  Error error{.code = Fault::timed_out, .op = "remove", .path = id.str()};
+  const auto known = doomed_.find(id.str());
+  if (known == doomed_.end()) return error;
+  error.path = shown(known->second.path);
+  name_occupants(known->second.path, error);
+  const auto is_stuck = [](const Process& process) { return process.state == 'D'; };
+  const bool stuck = std::any_of(error.processes.begin(), error.processes.end(), is_stuck);
+  if (stuck) {
+    std::erase_if(error.processes, [&](const Process& process) { return !is_stuck(process); });
+    error.detail =
+        "these processes wait in the kernel (state D), most often for a device or a file system, "
+        "and end when that answers";
+  } else {
+    error.detail = "its processes have been killed and are not gone yet";
+  }
+  cgroup::add_detail(error, "surveyd goes on removing it in the background");
+  return error;
+}
+
+}  // namespace surveyd

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <set>
+#include <string>
+
+#include <surveyd/error.hpp>
+
+#include "host/unique_fd.hpp"
+
+namespace surveyd {
+
+/// Tells when somebody wrote to one of a set of files, or removed it (inotify(7)).
+class FileChanges {
+ public:
+  /// ENOSYS, EMFILE: nobody can be told; everything else then does nothing.
+  [[nodiscard]] Result<void> open();
+
+  /// Replaces the set. A file that is not there is left out. ENOSPC: the user's watches are used up
+  /// (fs.inotify.max_user_watches); the others are watched all the same.
+  [[nodiscard]] Result<void> watch(const std::set<std::string>& paths);
+
+  /// Readable when there is something to `drain`; -1 before `open`.
+  [[nodiscard]] int descriptor() const { return inotify_.get(); }
+
+  /// Whether there were changes since the last call. May run in another thread than `watch`.
+  [[nodiscard]] bool drain() const;
+
+ private:
+  struct Watched {
+    int descriptor;
+    std::string path;
+    friend auto operator<=>(const Watched&, const Watched&) = default;
+  };
+
+  UniqueFd inotify_;
+  std::set<Watched> watched_;
+};
+
+}  // namespace surveyd

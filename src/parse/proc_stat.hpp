@@ -1,0 +1,22 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace surveyd::parse {
+
+/// The parts of `/proc/<pid>/stat` (proc(5)) that surveyd asks for.
+struct ProcessStat {
+  std::string command;
+  char state = 0;      ///< 'R', 'S', 'D', 'Z', …
+  unsigned flags = 0;  ///< PF_… of include/linux/sched.h
+
+  /// PF_KTHREAD: a thread of the kernel's own.
+  [[nodiscard]] bool is_kernel_thread() const { return (flags & 0x00200000U) != 0; }
+};
+
+/// Nothing when the text is not of that form. A command may hold spaces and brackets.
+[[nodiscard]] std::optional<ProcessStat> process_stat(std::string_view text);
+
+}  // namespace surveyd::parse
