@@ -1,0 +1,97 @@
+"""Tests that change the real tree: one tree and one daemon a test."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from cgroups import Tree, enter, in_cgroup, words
+from daemon import Daemon, DaemonCase
+
+HOST = {"placement": "host"}
+SCOPE = {"placement": "scope"}
+LISTEN = ("127.0.0.1:0", "[::1]:0")
+
+
+class TreeCase(DaemonCase):
+    """One tree and one daemon a test, as every test changes both."""
+
+    @classmethod
+    def setUpClass(cls):
+        pass
+
+    def setUp(self):
+        self.tree = self.enterContext(Tree())
+
+    def new_daemon(self, *prefix, cgroup_name=None, **how):
+        """A daemon in the namespace, below `prefix`."""
+        arguments = ("--interval", "3600", "--cgroup-name", cgroup_name or self.tree.name)
+        prefix = (*self.tree.inside, *prefix)
+        return Daemon(*arguments, listen=LISTEN, prefix=prefix, **how)
+
+    def start(self, *prefix, **how):
+        return self.enterContext(self.new_daemon(*prefix, **how))
+
+    def ensure(self, body=None, daemon=None):
+        data = None if body is None else json.dumps(body).encode()
+        return (daemon or self.daemon).request("POST", "/cgroups/ensure", body=data)
+
+    def ensured(self, body=None, daemon=None):
+        answer = self.ensure(body, daemon)
+        self.assertEqual(answer.status, 200, answer.body)
+        document = answer.json()
+        names = {"container_parent", "placement", "created", "migrated", "controllers"}
+        self.assertEqual(set(document), names)
+        return document
+
+    def remove(self, name):
+        return self.daemon.request("DELETE", f"/cgroups/containers/{name}")
+
+    def containers(self):
+        document = self.daemon.request("GET", "/cgroups").json()
+        return {one["id"]: one for one in document["containers"]}
+
+    def live_in(self, path):
+        """A process in this cgroup, until the end of the test."""
+        process = self.enterContext(
+            subprocess.Popen([*in_cgroup(path), "cat"], stdin=subprocess.PIPE)
+        )
+        self.daemon.eventually(
+            lambda: str(process.pid) in words(path / "cgroup.procs"), "the process has moved"
+        )
+        return process
+
+    def end(self, process, path):
+        process.stdin.close()
+        process.wait()
+        self.daemon.eventually(lambda: not words(path / "cgroup.procs"), "the process is gone")
+
+    def survey_from_a_removed(self, path):
+        """POST /survey over a socket whose cgroup does not exist any more."""
+        enter(path)
+        with self.daemon.connect() as connection:
+            enter(self.tree.root)
+            path.rmdir()
+            return connection.request("POST", "/survey")
+
+    def path_of(self, pid):
+        """The cgroup v2 path of a process, as the initial cgroup namespace sees it."""
+        text = Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii")
+        return next(line[3:] for line in text.splitlines() if line.startswith("0::"))
+
+    def assert_delegated(self, path, document):
+        """Every controller that was offered is enabled for the children, and said to be."""
+        self.assertEqual(document["controllers"], dict.fromkeys(self.tree.offered, "enabled"))
+        self.assertEqual(self.tree.enabled(path), self.tree.offered)
+
+    def assert_occupied(self, answer):
+        document = self.assert_problem(answer, 409, "occupied")
+        return [one["pid"] for one in document.get("processes", [])], document.get("children", [])
+
+
+class HostCase(TreeCase):
+    def setUp(self):
+        super().setUp()
+        if not self.tree.is_real_root:
+            self.skipTest("not in the initial cgroup namespace")
+        self.daemon = self.start()
+        self.parent = self.tree.own / "containers"
