@@ -20,7 +20,6 @@ from cgroups import (  # noqa: E402
     control,
     enter,
     in_cgroup,
-    remove,
     words,
 )
 from daemon import (  # noqa: E402
@@ -681,41 +680,6 @@ class SystemCalls(TracedCase):
         self.hostile_requests()
         base = f"/sys/fs/cgroup/{self.tree.name}"
         self.assert_confined(base, f"{base}/init")
-
-
-@needs_root
-class Killed(TracedCase):
-    """Killed between any two system calls, a later ensure converges to the same tree."""
-
-    def test_host_placement_converges_wherever_it_was_killed(self):
-        if not self.tree.is_real_root:
-            self.skipTest("not in the initial cgroup namespace")
-        expected = {self.tree.name, f"{self.tree.name}/containers"}
-        for number in itertools.count(1):
-            survived = self.ensure_killed_at(number)
-            self.daemon = self.start()
-            document = self.ensured(HOST)
-            self.assertEqual(self.tree.names(), expected)
-            self.assert_delegated(self.tree.own / "containers", document)
-            self.daemon.stop()
-            remove(self.tree.own)
-            self.tree.disable_again()
-            if survived:
-                break
-        # Fewer would mean that nothing was killed in the middle of it.
-        self.assertGreater(number, 3)
-
-    def ensure_killed_at(self, number):
-        """Kills the daemon at the n-th access to the tree of a thread; says whether it survived."""
-        kill = f"inject=openat2,mkdirat:signal=KILL:when={number}"
-        tracer = self.strace("-qq", "-e", "trace=openat2,mkdirat", "-e", kill, "-o", "/dev/null")
-        with self.new_daemon(*tracer, ready_line=None) as daemon:
-            with contextlib.suppress(AssertionError):
-                daemon.wait_for_log("surveyed:")
-                with contextlib.suppress(EOFError, ConnectionError):
-                    return self.ensure(HOST, daemon).status == 200
-            daemon.process.wait()
-        return False
 
 
 if __name__ == "__main__":

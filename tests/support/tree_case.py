@@ -1,6 +1,8 @@
 """Tests that change the real tree: one tree and one daemon a test."""
 
+import contextlib
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,6 +12,27 @@ from daemon import Daemon, DaemonCase
 HOST = {"placement": "host"}
 SCOPE = {"placement": "scope"}
 LISTEN = ("127.0.0.1:0", "[::1]:0")
+LEAF_MARK = "user.surveyd.leaf"
+
+
+def facts(tree):
+    """What is at the root and below the directories that begin with the tree's name: pairs of a
+    cgroup and its type, each controller that is enabled for its children ("+"), its mark."""
+    found = {("/", "the root")}
+
+    def gather(path, name):
+        found.update((name, f"+{one}") for one in tree.enabled(path))
+        with contextlib.suppress(OSError):
+            found.add((name, f"mark {os.getxattr(path, LEAF_MARK).decode()}"))
+
+    gather(tree.root, "/")
+    pending = list(tree.root.glob(f"{tree.name}*"))
+    for path in pending:
+        name = f"/{path.relative_to(tree.root)}"
+        found.add((name, " ".join(words(path / "cgroup.type"))))
+        gather(path, name)
+        pending += [entry for entry in path.iterdir() if entry.is_dir()]
+    return found
 
 
 class TreeCase(DaemonCase):
