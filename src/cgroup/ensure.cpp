@@ -312,6 +312,10 @@ Result<void> CgroupTree::keep_domain(const std::string& level, const Words& take
   const auto residents = processes_of(level);
   Error error =
       no_internal_processes(level, taken, residents ? *residents : std::vector<Process>{});
+  if (residents && residents->empty()) {
+    error.code = Fault::not_a_domain;
+    error.detail = "a cgroup below it is threaded";
+  }
   const auto undone = tree_->write(child(level, "cgroup.subtree_control"), changing('-', taken));
   if (!undone) made.enabled(level, joined(taken));
   return error;

@@ -191,14 +191,15 @@ Result<bool> CgroupTree::enter_leaf(const std::string& leaf) {
     if (set) (void)tree_->set_attribute(leaf, leaf_mark, unmarked);
     return failed(explain_move(moved.error()));
   }
-  const bool is_new = !made.keep().empty();
   if (const auto info = tree_->stat(leaf)) leaf_inode_ = info->inode;
   const auto scope = own_scope();
-  if (scope && scope->in_leaf) return is_new;
+  if (scope && scope->in_leaf) return !made.keep().empty();
   Error error{.code = Fault::not_read_back, .op = "write 0", .path = shown(leaf)};
-  if (!scope) error = scope.error();
-  cgroup::add_detail(error, "surveyd itself stays in " + shown(leaf));
-  return error;
+  if (!scope) {
+    error = scope.error();
+    cgroup::add_detail(error, "surveyd itself has moved into " + shown(leaf));
+  }
+  return failed(error);
 }
 
 }  // namespace surveyd

@@ -32,8 +32,11 @@ CgroupTree::CgroupTree(const Host& host, ContainerPlan plan)
 CgroupTree::~CgroupTree() = default;
 
 Result<void> CgroupTree::open() {
-  if (tree_) return {};
-  const auto hierarchy = cgroup::find_hierarchy(host_, host_.read("/proc/self/mountinfo"));
+  // Without /proc the tree can be used, but not our own place in it be found: asked again.
+  if (tree_ && !mount_root_.empty()) return {};
+  const auto mountinfo = host_.read("/proc/self/mountinfo");
+  if (!mountinfo && !cgroup::is_gone(mountinfo.error())) return mountinfo.error();
+  const auto hierarchy = cgroup::find_hierarchy(host_, mountinfo);
   if (hierarchy.version == cgroup::Version::v2) {
     auto tree = host_.enter(cgroup::mount_point);
     if (!tree) return tree.error();

@@ -1,116 +1,10 @@
-#include <gtest/gtest.h>
-#include <unistd.h>
+#include "contract/contract.hpp"
 
-#include <surveyd/cgroup_tree.hpp>
-
-#include "parse/proc_cgroup.hpp"
-#include "parse/words.hpp"
-#include "support/fake_cgroup_host.hpp"
-
-// What CgroupTree does to a tree, on the fake and on the kernel. What it does about each errno is
-// in ensure_errnos_test.cpp, on the fake alone.
+// What CgroupTree does to a tree, on the fake and on the kernel: ensure, list and remove. What it
+// does about each errno is in ensure_errnos_test.cpp, on the fake alone.
 
 namespace surveyd::test {
 namespace {
-
-using Names = std::vector<std::string>;
-const std::string tree = "/sys/fs/cgroup";
-
-// One line each, so that a process of its own can tell it through a pipe.
-std::string told(const Error& error) {
-  const std::string name = errno_name(error.code);
-  std::string text = "failed: " + (name.empty() ? error.code.message() : name);
-  for (const Process& process : error.processes)
-    text += " " + std::to_string(process.pid) + "(" + process.command + ")";
-  for (const std::string& child : error.children) text += " " + child;
-  return text;
-}
-
-std::string told(const Result<EnsureReport>& report) {
-  if (!report) return told(report.error());
-  std::string text = std::string{to_string(report->placement)} + " " + report->container_parent;
-  for (const std::string& path : report->created) text += " +" + path;
-  for (const Process& process : report->migrated)
-    text += process.pid == ::getpid() ? " self moved" : " another moved";
-  for (const ControllerOutcome& one : report->controllers)
-    if (!one.enabled) text += " no " + one.name + ": " + one.reason;
-  return text;
-}
-
-std::string told(const Result<Removal>& removal) {
-  if (!removal) return told(removal.error());
-  return removal->id + (removal->removed ? " removed" : " absent");
-}
-
-std::string own_path(const Host& host) {
-  const auto text = host.read("/proc/self/cgroup");
-  return text ? parse::cgroup_v2_path(*text).value_or("nowhere") : "unreadable";
-}
-
-class CgroupContract : public testing::TestWithParam<WorldFactory> {
- protected:
-  void SetUp() override {
-    world_ = GetParam().make();
-    if (const std::string reason = world_->why_not(); !reason.empty()) GTEST_SKIP() << reason;
-    name_ = world_->name();
-    parent_ = "/" + name_ + "/containers";
-    scope_ = name_ + "/scope";
-  }
-
-  Host& host() { return world_->host(); }
-  Names words(const std::string& file) {
-    const auto text = host().read(tree + "/" + file);
-    return text ? parse::words(*text) : Names{};
-  }
-  Names offered() { return words("cgroup.controllers"); }
-  std::string type(const std::string& cgroup) {
-    const auto text = host().read(tree + "/" + cgroup + "/cgroup.type");
-    return text ? std::string{parse::trimmed(*text)} : errno_name(text.error().code);
-  }
-  void make(const std::string& cgroup) {
-    ASSERT_TRUE(host().make_directory(tree + "/" + cgroup)) << cgroup;
-  }
-  void write(const std::string& file, const std::string& text) {
-    const auto written = host().write(tree + "/" + file, text);
-    ASSERT_TRUE(written) << to_string(written.error());
-  }
-  void delegate_all(const std::string& cgroup) {
-    std::string text;
-    for (const std::string& controller : offered()) text += "+" + controller + " ";
-    write((cgroup.empty() ? "" : cgroup + "/") + "cgroup.subtree_control", text);
-  }
-  // A scope as systemd makes one: its parent delegates everything to it.
-  void make_scope() {
-    make(name_);
-    delegate_all("");
-    delegate_all(name_);
-    make(scope_);
-  }
-  Names children(const std::string& cgroup) {
-    Names names;
-    if (const auto entries = host().list(tree + "/" + cgroup))
-      for (const DirectoryEntry& entry : *entries)
-        if (entry.is_directory) names.push_back(entry.name);
-    return names;
-  }
-  std::string run_in(const std::string& cgroup, View view,
-                     const std::function<std::string(Host&)>& operation) {
-    return world_->run_in(cgroup, view, operation);
-  }
-  // What a new surveyd in this cgroup says when asked for its container parent.
-  std::string ensure_from(const std::string& cgroup, Placement placement = Placement::scope,
-                          View view = View::machine) {
-    return run_in(cgroup, view, [this, placement](Host& seen) {
-      return told(CgroupTree{seen, {name_}}.ensure(placement));
-    });
-  }
-  static ContainerId id(const char* text) { return ContainerId::parse(text).value(); }
-
-  std::unique_ptr<World> world_;
-  std::string name_;    // of the directory at the root
-  std::string parent_;  // of the host placement
-  std::string scope_;
-};
 
 TEST_P(CgroupContract, host_placement_makes_two_levels_and_delegates_at_each) {
   CgroupTree tree_here{host(), {name_}};
@@ -251,6 +145,84 @@ TEST_P(CgroupContract, on_a_read_only_tree_absent_is_still_absent) {
                             told(there.remove_container(id("c1")));
                    }),
             "c2 absent, failed: EROFS");
+}
+
+TEST_P(CgroupContract, what_is_delegated_below_cannot_be_withdrawn_above) {
+  if (offered().empty()) GTEST_SKIP() << "v2 has no controller here";
+  CgroupTree tree_here{host(), {name_}};
+  ASSERT_TRUE(tree_here.ensure(Placement::host));
+  for (const std::string& level : {std::string{}, "/" + name_}) {
+    const auto withdrawn =
+        host().write(tree + level + "/cgroup.subtree_control", "-" + offered().front());
+    EXPECT_EQ(told(withdrawn.error()), "failed: EBUSY") << level;
+  }
+}
+
+TEST_P(CgroupContract, a_base_is_divided_in_place_of_the_root) {
+  make_scope();
+  const std::string base = "/" + scope_;
+  EXPECT_EQ(run_in(scope_, View::machine,
+                   [&](Host& seen) {
+                     CgroupTree there{seen, {"pods", base}};
+                     const std::string first = told(there.ensure(Placement::automatic));
+                     return first + "; " + told(there.ensure(Placement::host)) + "; lives in " +
+                            own_path(seen);
+                   }),
+            "host " + base + "/pods/containers +" + base + "/init +" + base + "/pods +" + base +
+                "/pods/containers self moved; host " + base + "/pods/containers; lives in " + base +
+                "/init");
+  EXPECT_EQ(words(scope_ + "/pods/containers/cgroup.subtree_control"), offered());
+}
+
+TEST_P(CgroupContract, a_base_that_is_not_ours_is_left_to_its_processes) {
+  make_scope();
+  if (offered().empty()) GTEST_SKIP() << "v2 has no controller here";
+  const int pid = world_->start_process(scope_);
+  CgroupTree there{host(), {"pods", "/" + scope_}};
+  EXPECT_EQ(
+      told(there.ensure(Placement::host, Evacuate::all)),
+      "failed: processes or child cgroups are in the way " + std::to_string(pid) + "(bystander)");
+  EXPECT_EQ(children(scope_), Names{});
+  CgroupTree nowhere{host(), {"pods", "/" + name_ + "/nowhere"}};
+  EXPECT_EQ(told(nowhere.ensure(Placement::host)), "failed: ENOENT");
+}
+
+TEST_P(CgroupContract, everybody_in_the_scope_is_moved_when_that_is_asked_for) {
+  make_scope();
+  const int first = world_->start_process(scope_);
+  const int second = world_->start_process(scope_);
+  const std::string scope = "/" + scope_;
+  const auto ensure_all = [this](Host& seen) {
+    return told(CgroupTree{seen, {name_}}.ensure(Placement::scope, Evacuate::all));
+  };
+  EXPECT_EQ(run_in(scope_, View::machine, ensure_all),
+            "scope " + scope + "/containers +" + scope + "/init +" + scope +
+                "/containers self moved another moved another moved");
+  EXPECT_EQ(words(scope_ + "/init/cgroup.procs"),
+            (Names{std::to_string(first), std::to_string(second)}));
+  // Those that came later, and not what lives in the containers.
+  make(scope_ + "/containers/c1");
+  const int contained = world_->start_process(scope_ + "/containers/c1");
+  EXPECT_EQ(run_in(scope_ + "/init", View::machine, ensure_all), "scope " + scope + "/containers");
+  EXPECT_EQ(words(scope_ + "/containers/c1/cgroup.procs"), Names{std::to_string(contained)});
+}
+
+TEST_P(CgroupContract, a_container_s_age_and_emptiness_are_told) {
+  CgroupTree tree_here{host(), {name_}};
+  ASSERT_TRUE(tree_here.ensure(Placement::host));
+  const auto before = host().today() - std::chrono::seconds{1};
+  make(name_ + "/containers/c1");
+  const int pid = world_->start_process(name_ + "/containers/c1");
+  EXPECT_EQ(tree_here.list_containers()->containers[0].empty_since, std::nullopt);
+  world_->end_process(pid);
+  world_->wait_until_empty(name_ + "/containers/c1");
+  const ContainerCgroup empty = tree_here.list_containers()->containers[0];
+  ASSERT_TRUE(empty.empty_since);
+  EXPECT_GE(*empty.empty_since, before);
+  EXPECT_LE(*empty.empty_since, host().today());
+  EXPECT_FALSE(empty.orphaned);
+  EXPECT_LE(empty.created_at, host().today());
+  EXPECT_EQ(tree_here.list_containers()->containers[0].created_at, empty.created_at);
 }
 
 TEST_P(CgroupContract, containers_are_listed_with_their_state) {
@@ -409,10 +381,7 @@ TEST_P(CgroupContract, scope_placement_at_the_real_root_is_refused) {
   EXPECT_FALSE(host().stat(tree + "/containers"));
 }
 
-INSTANTIATE_TEST_SUITE_P(worlds, CgroupContract,
-                         testing::Values(WorldFactory{"fake", make_fake_world},
-                                         WorldFactory{"kernel", make_kernel_world}),
-                         [](const auto& instance) { return std::string{instance.param.name}; });
+INSTANTIATE_TEST_SUITE_P(worlds, CgroupContract, worlds(), name_of_world);
 
 }  // namespace
 }  // namespace surveyd::test

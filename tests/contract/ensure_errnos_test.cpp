@@ -105,13 +105,13 @@ TEST_F(EnsureErrnos, ENOENT_of_a_level_removed_before_the_next_is_made_starts_ag
 
 TEST_F(EnsureErrnos, EINVAL_is_broken_down_to_the_controller_that_fails) {
   host_.refuse("cpu", EINVAL);  // real-time tasks
-  EXPECT_EQ(ensure(), "-cpu(refused EINVAL) memory pids");
+  EXPECT_EQ(ensure(), "-cpu(rejected EINVAL) memory pids");
   EXPECT_EQ(host_.delegated("/zlayer/containers"), (Names{"memory", "pids"}));
 }
 
 TEST_F(EnsureErrnos, EPERM_of_the_combined_write_is_tried_one_by_one) {
   host_.refuse("memory", EPERM);
-  EXPECT_EQ(ensure(), "cpu -memory(refused EPERM) pids");
+  EXPECT_EQ(ensure(), "cpu -memory(not_permitted EPERM) pids");
 }
 
 TEST_F(EnsureErrnos, EBUSY_by_residents_is_never_tried_one_by_one) {
@@ -188,13 +188,15 @@ TEST_F(EnsureErrnos, a_refused_write_does_no_harm_where_the_controller_is_enable
 }
 
 TEST_F(EnsureErrnos, a_refused_write_is_reported_for_each_controller_that_it_was_about) {
-  for (const auto& [error_number, name] :
-       {std::pair{EACCES, "EACCES"}, {EPERM, "EPERM"}, {EROFS, "EROFS"}}) {
+  for (const auto& [error_number, told_as] : {std::pair{EACCES, "not_permitted EACCES"},
+                                              {EPERM, "not_permitted EPERM"},
+                                              {EROFS, "read_only EROFS"},
+                                              {EBUSY, "busy EBUSY"}}) {
     FakeCgroupHost host({"cpu", "memory"});
     host.delegate("/", {"memory"});
     host.fail(Op::write, root_control, error_number, FakeCgroupHost::always);
     EXPECT_EQ(told(CgroupTree(host, {}).ensure(Placement::host)),
-              "-cpu(refused " + std::string{name} + ") memory");
+              "-cpu(" + std::string{told_as} + ") memory");
   }
 }
 

@@ -162,7 +162,11 @@ TEST(EnsuredDocument, SaysWhatBecameOfEachController) {
   report.migrated = {{42, "surveyd"}, {0, ""}};
   report.controllers = {{"cpu", true, "", {}},
                         {"io", false, "not_offered_by_parent", {}},
-                        {"memory", false, "refused", {EBUSY, std::generic_category()}}};
+                        {"memory",
+                         false,
+                         "busy",
+                         {EBUSY, std::generic_category()},
+                         "/sys/fs/cgroup/cgroup.subtree_control"}};
   EXPECT_EQ(json::ensured(report), R"({
   "container_parent": "/zlayer/containers",
   "placement": "scope",
@@ -184,11 +188,13 @@ TEST(EnsuredDocument, SaysWhatBecameOfEachController) {
     "cpu": "enabled",
     "io": {
       "reason": "not_offered_by_parent",
-      "errno": null
+      "errno": null,
+      "path": ""
     },
     "memory": {
-      "reason": "refused",
-      "errno": "EBUSY"
+      "reason": "busy",
+      "errno": "EBUSY",
+      "path": "/sys/fs/cgroup/cgroup.subtree_control"
     }
   }
 }
@@ -210,8 +216,10 @@ TEST(EnsuredDocument, IsWholeWhenNothingHadToBeDone) {
 
 TEST(ContainersDocument, ListsThem) {
   ContainerList list{"/zlayer/containers", Placement::host, true, {}};
-  list.containers = {{"a", true, 2, 1, {"cpu", "pids"}}, {"b\xff", false, 0, 0, {}}};
-  EXPECT_EQ(json::containers(list), R"({
+  const std::chrono::system_clock::time_point noon{std::chrono::hours{12}};
+  list.containers = {{"a", true, 2, 1, {"cpu", "pids"}, noon, {}, false},
+                     {"b\xff", false, 0, 0, {}, noon, noon + std::chrono::milliseconds{1}, true}};
+  EXPECT_EQ(json::containers(list, {"a"}), R"({
   "container_parent": "/zlayer/containers",
   "placement": "host",
   "exists": true,
@@ -224,16 +232,24 @@ TEST(ContainersDocument, ListsThem) {
       "controllers": [
         "cpu",
         "pids"
-      ]
+      ],
+      "created_at": "1970-01-01T12:00:00.000Z",
+      "empty_since": null,
+      "orphaned": false,
+      "removing": true
     },
     {
       "id": "b)"
-                                    "\xef\xbf\xbd"
-                                    R"(",
+                                           "\xef\xbf\xbd"
+                                           R"(",
       "populated": false,
       "processes": 0,
       "nested": 0,
-      "controllers": []
+      "controllers": [],
+      "created_at": "1970-01-01T12:00:00.000Z",
+      "empty_since": "1970-01-01T12:00:00.001Z",
+      "orphaned": true,
+      "removing": false
     }
   ]
 }
@@ -241,7 +257,7 @@ TEST(ContainersDocument, ListsThem) {
 }
 
 TEST(ContainersDocument, IsAnEmptyListWithoutAParent) {
-  EXPECT_EQ(json::containers({"/zlayer/containers", Placement::host, false, {}}), R"({
+  EXPECT_EQ(json::containers({"/zlayer/containers", Placement::host, false, {}}, {}), R"({
   "container_parent": "/zlayer/containers",
   "placement": "host",
   "exists": false,

@@ -14,7 +14,7 @@ Exposition exposition(const Survey& survey) {
 }
 
 Exposition exposition(const metrics::Counters& counters) {
-  return Exposition{counters.text(0)};
+  return Exposition{counters.text(0, 0)};
 }
 
 Survey survey_of(std::vector<Finding> findings, Mode mode = Mode::degraded) {
@@ -168,7 +168,7 @@ TEST(ProcessMetrics, AreInBaseUnits) {
   EXPECT_EQ(metrics.value("process_open_fds"), 12);
   EXPECT_EQ(metrics.value("process_max_fds"), 1024);
   EXPECT_DOUBLE_EQ(metrics.value("process_start_time_seconds"), 1700000000.5);
-  EXPECT_DOUBLE_EQ(Exposition{metrics::Counters{}.text(1.25)}.value("process_cpu_seconds_total"),
+  EXPECT_DOUBLE_EQ(Exposition{metrics::Counters{}.text(1.25, 0)}.value("process_cpu_seconds_total"),
                    1.25);
 }
 
@@ -190,7 +190,7 @@ TEST(RequestHistogram, IsCumulative) {
   for (const auto duration : {5us, 10us, 11us, 5000us})
     counters.request("GET", "/capabilities", 200, duration);
   counters.request("GET", "/capabilities", 200, 2min);
-  const std::string text = counters.text(0);
+  const std::string text = counters.text(0, 0);
   const auto all = buckets(text, "surveyd_http_request_duration_seconds");
   ASSERT_EQ(all.size(), 10U);
   EXPECT_EQ(all.front().second, 2);  // a value on the bound lies below it
