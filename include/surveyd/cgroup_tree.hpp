@@ -60,6 +60,7 @@ struct EnsureReport {
   std::vector<std::string> created;  ///< directories that this very call made, outermost first
   std::vector<Process> migrated;     ///< processes that this very call moved into the leaf
   std::vector<ControllerOutcome> controllers;
+  bool changed = false;  ///< something was made, moved or enabled
 };
 
 struct Removal {
@@ -142,7 +143,10 @@ class CgroupTree {
   [[nodiscard]] Result<ContainerParent> inspect_container_parent();
 
   /// Also takes note of who is empty: `empty_since` counts from the first look.
-  [[nodiscard]] Result<ContainerList> list_containers();
+  [[nodiscard]] Result<ContainerList> list_containers() { return look_at_containers(true); }
+
+  /// The same without `processes`, `nested` and `controllers`, which are most of the work.
+  [[nodiscard]] Result<ContainerList> survey_containers() { return look_at_containers(false); }
 
   /// Whether the cgroup with this id (`INET_DIAG_CGROUP_ID`, its inode) is a container parent, of
   /// either placement, or below one. False where none exists; ESTALE when the cgroup is gone.
@@ -190,6 +194,7 @@ class CgroupTree {
   Result<void> evacuate(const std::string& scope, const std::string& leaf, Evacuation& evacuation);
   Result<void> move(int pid, const std::string& leaf);
 
+  Result<std::vector<std::string>> parents_of_containers();
   Result<Removal> remove_below(const std::string& parent, const ContainerId& id);
   Result<std::optional<Doomed>> find_doomed(const ContainerId& id);
   Result<bool> end_and_remove(Doomed& doomed);
@@ -201,6 +206,8 @@ class CgroupTree {
   Result<std::vector<Process>> processes_of(const std::string& path) const;
   void name_occupants(const std::string& path, Error& error) const;
   Result<std::vector<std::string>> children_of(const std::string& path) const;
+  Result<ContainerList> look_at_containers(bool in_full);
+  void add_details(const std::string& path, ContainerCgroup& container) const;
   bool ran_meanwhile(const std::string& path, Observation& observation) const;
 
   const Host& host_;

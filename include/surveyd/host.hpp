@@ -48,6 +48,7 @@ inline constexpr std::uint64_t tmpfs_magic = 0x01021994;
 struct DirectoryEntry {
   std::string name;
   bool is_directory = false;
+  std::uint64_t inode = 0;
 };
 
 /// Whose rights access(2) is asked about.

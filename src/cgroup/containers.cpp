@@ -79,35 +79,35 @@ bool CgroupTree::ran_meanwhile(const std::string& path, Observation& observation
   return !same;
 }
 
-Result<ContainerList> CgroupTree::list_containers() {
+Result<ContainerList> CgroupTree::look_at_containers(bool in_full) {
   const auto parent = parent_in_use();
   if (!parent) return parent.error();
   ContainerList list{shown(parent->path), parent->placement, parent->exists, {}};
   if (!list.exists) return list;
 
-  const auto names = children_of(parent->path);
-  if (!names) return names.error();
+  const auto entries = tree_->list(self(parent->path));
+  if (!entries) return entries.error();
   std::map<std::uint64_t, Observation> seen;
   const auto now = host_.now();
-  for (const std::string& name : *names) {
-    const std::string path = child(parent->path, name);
-    const auto info = tree_->stat(path);
+  for (const DirectoryEntry& entry : *entries) {
+    if (!entry.is_directory) continue;
+    const std::string path = child(parent->path, entry.name);
     const auto events = tree_->read(child(path, "cgroup.events"));
-    if (!info || !events) continue;  // removed since it was listed
+    if (!events) continue;  // removed since it was listed
     ContainerCgroup container;
-    container.id = name;
+    container.id = entry.name;
     container.populated = events->find("populated 1") != std::string::npos;
-    // A threaded cgroup answers EOPNOTSUPP: its processes belong to the domain above it.
-    if (const auto procs = tree_->read(child(path, "cgroup.procs")))
-      container.processes = parse::words(*procs).size();
-    if (const auto nested = children_of(path)) container.nested = nested->size();
-    if (const auto controllers = tree_->read(child(path, "cgroup.controllers")))
-      container.controllers = parse::words(*controllers);
 
-    const auto known = seen_.find(info->inode);
-    Observation observation =
-        known == seen_.end() ? Observation{info->changed_at, {}, {}, {}} : std::move(known->second);
-    observation.created_at = std::min(observation.created_at, info->changed_at);
+    const auto known = seen_.find(entry.inode);
+    const bool is_new = known == seen_.end();
+    Observation observation = is_new ? Observation{} : std::move(known->second);
+    if (is_new || in_full) {
+      const auto info = tree_->stat(path);
+      if (!info) continue;
+      observation.created_at =
+          is_new ? info->changed_at : std::min(observation.created_at, info->changed_at);
+    }
+    if (in_full) add_details(path, container);
     const bool ran = !container.populated && ran_meanwhile(path, observation);
     if (container.populated) {
       observation.empty_since.reset();
@@ -120,12 +120,21 @@ Result<ContainerList> CgroupTree::list_containers() {
       container.empty_since = observation.empty_since_shown;
       container.orphaned = now - *observation.empty_since > orphaned_after;
     }
-    seen.emplace(info->inode, std::move(observation));
+    seen.emplace(entry.inode, std::move(observation));
     list.containers.push_back(std::move(container));
   }
   // Those that are gone are forgotten.
   seen_ = std::move(seen);
   return list;
+}
+
+void CgroupTree::add_details(const std::string& path, ContainerCgroup& container) const {
+  // A threaded cgroup answers EOPNOTSUPP: its processes belong to the domain above it.
+  if (const auto procs = tree_->read(child(path, "cgroup.procs")))
+    container.processes = parse::words(*procs).size();
+  if (const auto nested = children_of(path)) container.nested = nested->size();
+  if (const auto controllers = tree_->read(child(path, "cgroup.controllers")))
+    container.controllers = parse::words(*controllers);
 }
 
 }  // namespace surveyd

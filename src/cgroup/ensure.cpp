@@ -196,24 +196,33 @@ Result<EnsureReport> CgroupTree::ensure_levels_once(const std::vector<std::strin
     return failed(error);
   }
   for (const std::string& path : made.keep()) report.created.push_back(shown(path));
+  report.changed = !report.created.empty() || !made.still_enabled().empty();
   return report;
 }
 
 Result<void> CgroupTree::make_level(const std::string& path, Rollback& made) {
+  // Looked at first: ordinarily it is there, and mkdir would take the parent's lock for nothing.
+  const auto is_there = [&]() -> Result<bool> {
+    const auto info = tree_->stat(path);
+    if (!info && is(info.error(), ENOENT)) return false;
+    if (!info) return info.error();
+    if (info->kind == FileKind::directory) return true;
+    return os_error(ENOTDIR, "mkdir", shown(path));
+  };
+  const auto before = is_there();
+  if (!before) return before.error();
+  if (*before) return {};
   const auto result = tree_->make_directory(path);
   if (result) {
     made.made(path);
     return {};
   }
   Error error = result.error();
-  if (is(error, EEXIST)) {
-    const auto info = tree_->stat(path);
-    if (!info) return info.error();
-    if (info->kind == FileKind::directory) return {};
-    return os_error(ENOTDIR, "mkdir", error.path);
+  if (is(error, EEXIST)) {  // somebody was faster
+    const auto now = is_there();
+    if (!now) return now.error();
+    if (*now) return {};
   }
-  // On a read-only or foreign tree mkdir of what is there may say so before it says EEXIST.
-  if (const auto info = tree_->stat(path); info && info->kind == FileKind::directory) return {};
   error.detail = explain_mkdir(error);
   return error;
 }

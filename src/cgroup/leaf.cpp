@@ -71,6 +71,7 @@ Result<EnsureReport> CgroupTree::divide_own(const Site& site, Evacuate whom) {
   created.insert(created.end(), report->created.begin(), report->created.end());
   report->created = std::move(created);
   report->migrated = std::move(evacuation.moved);
+  report->changed = report->changed || !report->created.empty() || !report->migrated.empty();
   return report;
 }
 

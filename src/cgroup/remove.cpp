@@ -80,30 +80,49 @@ class Frozen {
 }  // namespace
 
 Result<Removal> CgroupTree::remove_container(const ContainerId& id) {
-  const auto parent = parent_in_use();
-  if (!parent) return parent.error();
-  auto removal = remove_below(parent->path, id);
-  if (!removal || removal->removed) return removal;
-  // Containers of an earlier placement may still be there: to say that one is absent would be
-  // wrong.
-  const bool host = parent->placement == Placement::host;
+  if (known_parent_) {
+    // Without a look at the parent first: when it is gone, so is the container.
+    auto removal = remove_below(known_parent_->path, id);
+    if (removal && removal->removed) return removal;
+    if (!removal && !is_gone(removal.error())) return removal;
+  }
+  const auto parents = parents_of_containers();
+  if (!parents) return parents.error();
+  for (const std::string& parent : *parents) {
+    auto removal = remove_below(parent, id);
+    if (!removal || removal->removed) return removal;
+  }
+  return Removal{id.str(), false};
+}
+
+// The one in use first. Containers of an earlier placement may still be there: to say that one is
+// absent would be wrong.
+Result<std::vector<std::string>> CgroupTree::parents_of_containers() {
+  const auto in_use = parent_in_use();
+  if (!in_use) return in_use.error();
+  std::vector<std::string> paths{in_use->path};
+  const bool host = in_use->placement == Placement::host;
   const auto other = parent_at(host ? Placement::scope : Placement::host);
-  if (!other || !other->exists || other->path == parent->path) return removal;
-  return remove_below(other->path, id);
+  // A process without a place of its own in the tree has no scope either.
+  if (!other && other.error().code != Fault::no_usable_cgroup2) return other.error();
+  if (other && other->exists && other->path != in_use->path) paths.push_back(other->path);
+  return paths;
 }
 
 Result<Removal> CgroupTree::remove_below(const std::string& parent, const ContainerId& id) {
   const std::string path = child(parent, id.str());
-  const auto removed = tree_->remove_directory(path);
+  auto removed = tree_->remove_directory(path);
+  // Looked at once more: somebody may have made it in between, and on a read-only mount rmdir of
+  // what is not there is EROFS.
+  for (int again = 0; !removed && !is(removed.error(), EBUSY); ++again) {
+    const auto info = tree_->stat(path);
+    if (!info && is(info.error(), ENOENT)) return Removal{id.str(), false};
+    if (!is(removed.error(), ENOENT) || again == 3) return removed.error();
+    removed = tree_->remove_directory(path);
+  }
   if (removed) return Removal{id.str(), true};
   // On a read-only mount rmdir of what is not there is EROFS all the same.
   // The kernel says EBUSY for live processes and for child cgroups alike.
-  if (!is(removed.error(), EBUSY)) {
-    // Looked at once more: on a read-only mount rmdir of what is not there is EROFS.
-    const auto info = tree_->stat(path);
-    if (!info && is(info.error(), ENOENT)) return Removal{id.str(), false};
-    return removed.error();
-  }
   Error error{.code = Fault::occupied, .op = "rmdir", .path = shown(path)};
   error.refusal = removed.error().code;
   error.detail =
@@ -114,13 +133,10 @@ Result<Removal> CgroupTree::remove_below(const std::string& parent, const Contai
 }
 
 Result<std::optional<CgroupTree::Doomed>> CgroupTree::find_doomed(const ContainerId& id) {
-  const auto parent = parent_in_use();
-  if (!parent) return parent.error();
-  const bool host = parent->placement == Placement::host;
-  const auto other = parent_at(host ? Placement::scope : Placement::host);
-  std::vector<std::string> paths{child(parent->path, id.str())};
-  if (other && other->exists) paths.push_back(child(other->path, id.str()));
-  for (const std::string& path : paths) {
+  const auto parents = parents_of_containers();
+  if (!parents) return parents.error();
+  for (const std::string& parent : *parents) {
+    const std::string path = child(parent, id.str());
     Doomed doomed;
     doomed.path = path;
     auto inside = tree_->enter(path);

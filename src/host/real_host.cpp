@@ -177,7 +177,7 @@ Result<std::vector<DirectoryEntry>> RealHost::list(PathRef path) const {
   while (const dirent* entry = ::readdir(directory.get())) {
     const std::string_view name{entry->d_name};
     if (name != "." && name != "..")
-      entries.push_back({std::string{name}, entry->d_type == DT_DIR});
+      entries.push_back({std::string{name}, entry->d_type == DT_DIR, entry->d_ino});
     errno = 0;
   }
   if (errno != 0) return last_error("readdir", path);

@@ -281,8 +281,8 @@ Task<Response> post_cgroups_ensure(Exchange& exchange) {
     const EnsureReport& report = **done->result;
     warn_of_single_writer(report);
     if (service.ensured) service.ensured(report);
-    // What is delegated may have changed: nobody should have to wait for the timer to see it.
-    service.surveyor.survey_afresh();
+    // Nobody should have to wait for the timer to see what is delegated now.
+    if (report.changed) service.surveyor.survey_afresh();
     response = ok(json::ensured(report));
   }
   service.counters.cgroup_operation("ensure", result_label(response));

@@ -123,7 +123,7 @@ void CgroupMonitor::look() {
       if (const auto watched = changes->watch(paths); !watched) seen.blind = watched.error();
     }
     if (counting)
-      if (const auto list = tree_.list_containers()) seen.counts = count(*list);
+      if (const auto list = tree_.survey_containers()) seen.counts = count(*list);
     boost::asio::post(executor, [this, seen = std::move(seen)] {
       looking_ = false;
       if (seen.counts && hooks_.counted) hooks_.counted(*seen.counts);

@@ -69,8 +69,11 @@ Worker::~Worker() {
 }
 
 void Worker::post(std::function<void()> task) {
-  const std::lock_guard lock{state_->mutex};
-  state_->tasks.push_back(std::move(task));
+  {
+    const std::lock_guard lock{state_->mutex};
+    state_->tasks.push_back(std::move(task));
+  }
+  // Without the lock: the thread that wakes up needs it at once.
   state_->changed.notify_all();
 }
 

@@ -259,7 +259,17 @@ TEST_F(RemoveErrnos, a_refusal_is_reported_with_its_errno_and_path) {
 
 TEST_F(RemoveErrnos, what_cannot_be_looked_at_is_not_called_absent) {
   host_.fail(Op::stat, container_, EACCES, FakeCgroupHost::always);
+  host_.fail(Op::rmdir, container_, EROFS);
+  EXPECT_EQ(remove(), "failed: EROFS");
+}
+
+TEST_F(RemoveErrnos, one_that_was_made_again_in_between_is_removed) {
   host_.fail(Op::rmdir, container_, ENOENT);
+  EXPECT_EQ(remove(), "removed");
+}
+
+TEST_F(RemoveErrnos, ENOENT_about_what_is_there_is_not_believed) {
+  host_.fail(Op::rmdir, container_, ENOENT, FakeCgroupHost::always);
   EXPECT_EQ(remove(), "failed: ENOENT");
 }
 

@@ -907,8 +907,12 @@ Result<std::vector<DirectoryEntry>> FakeCgroupHost::list(PathRef path) const {
   if (!target) return target.error();
   if (!target->is_directory()) return failed(ENOTDIR, "open", path);
   std::map<std::string, bool> entries;
+  std::map<std::string, std::uint64_t> inodes;
   if (target->cgroup != nullptr) {
-    for (const auto& [name, _] : target->cgroup->children) entries[name] = true;
+    for (const auto& [name, child] : target->cgroup->children) {
+      entries[name] = true;
+      inodes[name] = child->inode;
+    }
     for (const char* name : {"cgroup.controllers", "cgroup.events", "cgroup.freeze", "cgroup.kill",
                              "cgroup.max.depth", "cgroup.max.descendants", "cgroup.procs",
                              "cgroup.subtree_control", "cgroup.threads", "cgroup.type", "cpu.stat"})
@@ -919,7 +923,8 @@ Result<std::vector<DirectoryEntry>> FakeCgroupHost::list(PathRef path) const {
         entries[at.substr(at.rfind('/') + 1)] = node.kind == FileKind::directory;
   }
   std::vector<DirectoryEntry> list;
-  for (const auto& [name, is_directory] : entries) list.push_back({name, is_directory});
+  for (const auto& [name, is_directory] : entries)
+    list.push_back({name, is_directory, inodes.contains(name) ? inodes[name] : 0});
   return list;
 }
 
