@@ -161,10 +161,12 @@ class Containers(HostCase):
             "processes": 0,
             "nested": 0,
             "controllers": sorted(self.tree.offered),
+            "orphaned": False,
+            "removing": False,
         }
         listed = self.containers()["c1"]
         listed["controllers"].sort()
-        self.assertEqual(listed, expected)
+        self.assertEqual({name: listed[name] for name in expected}, expected)
 
     def test_processes_and_children_are_counted(self):
         path = self.make("c1")

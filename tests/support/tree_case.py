@@ -45,9 +45,9 @@ class TreeCase(DaemonCase):
     def setUp(self):
         self.tree = self.enterContext(Tree())
 
-    def new_daemon(self, *prefix, cgroup_name=None, **how):
+    def new_daemon(self, *prefix, cgroup_name=None, settings=(), **how):
         """A daemon in the namespace, below `prefix`."""
-        arguments = ("--interval", "3600", "--cgroup-name", cgroup_name or self.tree.name)
+        arguments = ("--interval", "3600", "--cgroup-name", cgroup_name or self.tree.name, *settings)
         prefix = (*self.tree.inside, *prefix)
         return Daemon(*arguments, listen=LISTEN, prefix=prefix, **how)
 
