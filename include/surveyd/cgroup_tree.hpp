@@ -174,7 +174,7 @@ class CgroupTree {
   Result<void> check_root(const Site& site) const;
   Result<bool> is_real_root(const std::string& level) const;
   Result<EnsureReport> ensure_levels(const std::vector<std::string>& levels);
-  Result<EnsureReport> ensure_levels_once(const std::vector<std::string>& levels);
+  Result<EnsureReport> ensure_levels_once(const std::vector<std::string>& levels, Rollback& made);
   Result<void> make_level(const std::string& path, Rollback& made);
   Result<void> delegate(const std::string& level, const std::vector<std::string>& wanted,
                         Rollback& made, std::vector<ControllerOutcome>& outcomes);

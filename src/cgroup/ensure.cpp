@@ -131,46 +131,50 @@ Result<bool> CgroupTree::is_real_root(const std::string& level) const {
 }
 
 Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& levels) {
+  Rollback made{*tree_};
   // Somebody removed a level while we worked in it: a new attempt makes it again.
-  auto report = ensure_levels_once(levels);
+  auto report = ensure_levels_once(levels, made);
   for (int again = 0; again < 2 && !report && is_gone(report.error()); ++again)
-    report = ensure_levels_once(levels);
-  return report;
+    report = ensure_levels_once(levels, made);
+  if (report) {
+    for (const std::string& path : made.keep()) report->created.push_back(shown(path));
+    report->changed = !report->created.empty() || !made.still_enabled().empty();
+    return report;
+  }
+  Error error = report.error();
+  for (const std::string& path : made.undo())
+    cgroup::add_detail(error, shown(path) + " was made and could not be removed again");
+  // Not withdrawn: by now somebody else may rely on them.
+  for (const auto& [level, names] : made.still_enabled())
+    cgroup::add_detail(error, names + " stay enabled for the children of " + shown(level));
+  return error;
 }
 
-Result<EnsureReport> CgroupTree::ensure_levels_once(const std::vector<std::string>& levels) {
+Result<EnsureReport> CgroupTree::ensure_levels_once(const std::vector<std::string>& levels,
+                                                    Rollback& made) {
   const auto wanted = read_words(*tree_, child(levels.front(), "cgroup.controllers"));
   if (!wanted) return wanted.error();
   const std::string& parent = levels.back();
 
-  Rollback made{*tree_};
-  const auto failed = [&](Error error) {
-    for (const std::string& path : made.undo())
-      cgroup::add_detail(error, shown(path) + " was made and could not be removed again");
-    // Not withdrawn: by now somebody else may rely on them.
-    for (const auto& [level, names] : made.still_enabled())
-      cgroup::add_detail(error, names + " stay enabled for the children of " + shown(level));
-    return error;
-  };
   std::vector<ControllerOutcome> refused;
   for (const std::string& level : levels) {
     if (&level != &levels.front())
-      if (const auto present = make_level(level, made); !present) return failed(present.error());
+      if (const auto present = make_level(level, made); !present) return present.error();
     if (const auto delegated = delegate(level, *wanted, made, refused); !delegated)
-      return failed(delegated.error());
+      return delegated.error();
   }
 
   // Nothing is reported that was not read back.
   const auto type = tree_->read(child(parent, "cgroup.type"));
-  if (!type) return failed(type.error());
+  if (!type) return type.error();
   if (parse::trimmed(*type) != "domain") {
     Error error{.code = Fault::not_a_domain, .op = "read", .path = shown(parent)};
     error.detail = "its cgroup.type is \"" + std::string{parse::trimmed(*type)} +
                    "\": containers need a domain, and this cannot be undone from here";
-    return failed(error);
+    return error;
   }
   const auto enabled = read_words(*tree_, child(parent, "cgroup.subtree_control"));
-  if (!enabled) return failed(enabled.error());
+  if (!enabled) return enabled.error();
 
   EnsureReport report;
   report.container_parent = shown(parent);
@@ -193,10 +197,8 @@ Result<EnsureReport> CgroupTree::ensure_levels_once(const std::vector<std::strin
     Error error{.code = first.error, .op = "write +" + first.name, .path = first.path};
     if (!error.code) error.code = Fault::not_read_back;
     error.detail = "no controller can be delegated";
-    return failed(error);
+    return error;
   }
-  for (const std::string& path : made.keep()) report.created.push_back(shown(path));
-  report.changed = !report.created.empty() || !made.still_enabled().empty();
   return report;
 }
 
@@ -310,23 +312,18 @@ Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted,
 
 // A process that came in between the look and the write makes a thread root of it after all.
 Result<void> CgroupTree::keep_domain(const std::string& level, const Words& taken, Rollback& made) {
+  made.enabled(level, joined(taken));
   const auto type = tree_->read(child(level, "cgroup.type"));
-  const bool is_thread_root = type && parse::trimmed(*type) == "domain threaded";
-  if (!is_thread_root) {
-    made.enabled(level, joined(taken));
-    // What cannot be read is no domain for certain.
-    if (!type) return type.error();
-    return {};
-  }
+  // What cannot be read is no domain for certain.
+  if (!type) return type.error();
+  if (parse::trimmed(*type) == "domain") return {};
   const auto residents = processes_of(level);
-  Error error =
-      no_internal_processes(level, taken, residents ? *residents : std::vector<Process>{});
-  if (residents && residents->empty()) {
-    error.code = Fault::not_a_domain;
-    error.detail = "a cgroup below it is threaded";
-  }
-  const auto undone = tree_->write(child(level, "cgroup.subtree_control"), changing('-', taken));
-  if (!undone) made.enabled(level, joined(taken));
+  Error error{.code = Fault::not_a_domain, .op = "write " + changing('+', taken)};
+  error.path = shown(level);
+  error.detail = "the cgroup or one below it is threaded";
+  if (residents && !residents->empty()) error = no_internal_processes(level, taken, *residents);
+  if (tree_->write(child(level, "cgroup.subtree_control"), changing('-', taken)))
+    made.disabled(level);
   return error;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -54,12 +55,17 @@ class CgroupTree::Rollback {
   Rollback& operator=(const Rollback&) = delete;
   ~Rollback() { (void)undo(); }
 
-  void made(std::string path) { paths_.push_back(std::move(path)); }
-  void enabled(std::string level, std::string controllers) {
-    enabled_.emplace_back(std::move(level), std::move(controllers));
+  /// Again, when an earlier attempt made it and somebody removed it.
+  void made(const std::string& path) {
+    std::erase(paths_, path);
+    paths_.push_back(path);
   }
-  /// Level and controllers, of levels that were there before.
-  [[nodiscard]] const auto& still_enabled() const { return enabled_; }
+  void enabled(const std::string& level, const std::string& controllers) {
+    enabled_[level] = controllers;
+  }
+  void disabled(const std::string& level) { enabled_.erase(level); }
+  /// Controllers by level; after `undo` only of levels that are still there.
+  [[nodiscard]] const std::map<std::string, std::string>& still_enabled() const { return enabled_; }
   /// What was made stays.
   [[nodiscard]] std::vector<std::string> keep() { return std::exchange(paths_, {}); }
   /// Removes it now; what could not be removed is returned.
@@ -68,8 +74,12 @@ class CgroupTree::Rollback {
     while (!paths_.empty()) {
       const std::string path = std::move(paths_.back());
       paths_.pop_back();
-      std::erase_if(enabled_, [&path](const auto& one) { return one.first == path; });
-      if (!tree_.remove_directory(path)) left.push_back(path);
+      const auto removed = tree_.remove_directory(path);
+      const bool gone = removed || removed.error().code == std::errc::no_such_file_or_directory;
+      if (gone)
+        enabled_.erase(path);
+      else
+        left.push_back(path);
     }
     return left;
   }
@@ -77,7 +87,7 @@ class CgroupTree::Rollback {
  private:
   Host& tree_;
   std::vector<std::string> paths_;
-  std::vector<std::pair<std::string, std::string>> enabled_;
+  std::map<std::string, std::string> enabled_;
 };
 
 /// What became of the processes of a scope.

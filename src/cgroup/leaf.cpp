@@ -168,7 +168,10 @@ Result<bool> CgroupTree::is_our_leaf(const std::string& path) const {
   if (path.empty()) return false;
   const auto mark = tree_->attribute(path, leaf_mark);
   if (mark) return *mark == marked;
-  if (!is(mark.error(), ENODATA) && !is(mark.error(), EOPNOTSUPP)) return mark.error();
+  // EOPNOTSUPP: Linux before 5.7 keeps no attributes on cgroups.
+  const bool unmarked_for_certain =
+      mark.error().op == "getxattr" && (is(mark.error(), ENODATA) || is(mark.error(), EOPNOTSUPP));
+  if (!unmarked_for_certain) return mark.error();
   if (!leaf_inode_) return false;
   const auto info = tree_->stat(path);
   if (!info) return info.error();

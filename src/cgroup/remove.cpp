@@ -118,6 +118,7 @@ Result<Removal> CgroupTree::remove_below(const std::string& parent, const Contai
     const auto info = tree_->stat(path);
     if (!info && is(info.error(), ENOENT)) return Removal{id.str(), false};
     if (!is(removed.error(), ENOENT) || again == 3) return removed.error();
+    if (!info) return info.error();
     removed = tree_->remove_directory(path);
   }
   if (removed) return Removal{id.str(), true};

@@ -76,16 +76,18 @@ std::string CgroupTree::on_machine(const std::string& relative) const {
 
 Result<Placement> CgroupTree::automatic_placement() const {
   if (!plan_.base.empty()) return Placement::host;
+  const auto real_root = is_real_root("");
+  if (!real_root) return real_root.error();
   const auto root = cgroup::inspect(host_, cgroup::mount_point);
   if (root.doubt) return *root.doubt;
   const auto namespaces = cgroup::inspect_namespaces(host_);
   for (const auto& [_, error] : namespaces.unreadable)
     if (is_inconclusive(error.code)) return error;
-  const bool host = root.is_real_root && root.accepts.has_value() && namespaces.all_initial();
+  const bool host = *real_root && root.accepts.has_value() && namespaces.all_initial();
   if (host) return Placement::host;
   // In the root cgroup there is no scope either: the host placement says what is wrong with it.
   const auto scope = own_scope();
-  return scope && scope->path.empty() && root.is_real_root ? Placement::host : Placement::scope;
+  return scope && scope->path.empty() && *real_root ? Placement::host : Placement::scope;
 }
 
 std::vector<std::string> CgroupTree::Site::levels() const {

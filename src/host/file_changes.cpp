@@ -1,7 +1,9 @@
 #include "host/file_changes.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 
 #include <sys/inotify.h>
 
@@ -13,24 +15,25 @@ Result<void> FileChanges::open() {
   return {};
 }
 
-Result<void> FileChanges::watch(const std::set<std::string>& paths) {
-  if (!inotify_) return {};
-  Result<void> result;
+Result<bool> FileChanges::watch(const std::set<std::string>& paths) {
+  if (!inotify_) return false;
+  std::optional<Error> failure;
   std::set<Watched> now;
   for (const std::string& path : paths) {
     // For a file that is watched already this gives the same number again; a directory that was
     // made anew holds another file.
-    const int descriptor =
-        ::inotify_add_watch(inotify_.get(), path.c_str(), IN_MODIFY | IN_DELETE_SELF);
+    const int descriptor = ::inotify_add_watch(inotify_.get(), path.c_str(), IN_MODIFY | IN_DELETE);
     if (descriptor >= 0)
       now.insert({descriptor, path});
     else if (errno != ENOENT)
-      result = os_error(errno, "inotify_add_watch", path);
+      failure = os_error(errno, "inotify_add_watch", path);
   }
   for (const Watched& old : watched_)
     if (!now.contains(old)) (void)::inotify_rm_watch(inotify_.get(), old.descriptor);
+  const bool is_new = !std::includes(watched_.begin(), watched_.end(), now.begin(), now.end());
   watched_ = std::move(now);
-  return result;
+  if (failure) return *failure;
+  return is_new;
 }
 
 bool FileChanges::drain() const {

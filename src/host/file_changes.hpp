@@ -9,7 +9,8 @@
 
 namespace surveyd {
 
-/// Tells when somebody wrote to one of a set of files, or removed it (inotify(7)).
+/// Tells when somebody wrote to one of a set of files, or removed something from one of a set of
+/// directories (inotify(7)).
 class FileChanges {
  public:
   /// ENOSYS, EMFILE: nobody can be told; everything else then does nothing.
@@ -17,7 +18,9 @@ class FileChanges {
 
   /// Replaces the set. A file that is not there is left out. ENOSPC: the user's watches are used up
   /// (fs.inotify.max_user_watches); the others are watched all the same.
-  [[nodiscard]] Result<void> watch(const std::set<std::string>& paths);
+  /// True when something is watched that was not before: what happened to it until now was not
+  /// told.
+  [[nodiscard]] Result<bool> watch(const std::set<std::string>& paths);
 
   /// Readable when there is something to `drain`; -1 before `open`.
   [[nodiscard]] int descriptor() const { return inotify_.get(); }

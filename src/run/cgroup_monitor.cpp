@@ -35,6 +35,7 @@ ContainerCounts count(const ContainerList& list) {
 struct CgroupMonitor::Look {
   std::optional<ContainerCounts> counts;
   std::optional<Error> blind;
+  bool is_new = false;  ///< nothing would have told of changes since the survey
 };
 
 CgroupMonitor::CgroupMonitor(boost::asio::any_io_executor executor, CgroupTree& tree,
@@ -117,16 +118,22 @@ void CgroupMonitor::look() {
     if (const auto parent = tree_.inspect_container_parent()) {
       std::set<std::string> paths;
       for (const std::string& level : parent->levels) {
-        paths.insert(level);  // tells when it is removed
         paths.insert(level + "/cgroup.subtree_control");
+        // Tells when the next level is removed; in the last one containers come and go.
+        if (level != parent->levels.back()) paths.insert(level);
       }
-      if (const auto watched = changes->watch(paths); !watched) seen.blind = watched.error();
+      const auto watched = changes->watch(paths);
+      if (watched)
+        seen.is_new = *watched;
+      else
+        seen.blind = watched.error();
     }
     if (counting)
       if (const auto list = tree_.survey_containers()) seen.counts = count(*list);
     boost::asio::post(executor, [this, seen = std::move(seen)] {
       looking_ = false;
       if (seen.counts && hooks_.counted) hooks_.counted(*seen.counts);
+      if (seen.is_new && hooks_.changed) hooks_.changed();
       if (seen.blind && !std::exchange(is_blind_, true) && hooks_.blind) hooks_.blind(*seen.blind);
     });
   });
