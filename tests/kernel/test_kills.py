@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import tree_case  # noqa: E402
 from cgroups import in_cgroup, remove  # noqa: E402
 from daemon import needs_root  # noqa: E402
-from tracing import Trace, worker_of  # noqa: E402
+from tracing import Trace, thread_called  # noqa: E402
 from tree_case import HOST, SCOPE  # noqa: E402
 
 
@@ -45,14 +45,12 @@ class KilledCase:
             unix_socket=self.socket,
         )
 
-    def ask(self, daemon, body):
+    def request(self, daemon):
+        body = json.dumps(self.body).encode()
         return daemon.request("POST", "/cgroups/ensure", body=body, address=self.socket)
 
-    def request(self, daemon):
-        return self.ask(daemon, json.dumps(self.body).encode())
-
     def worker(self, daemon):
-        return worker_of(daemon, lambda: self.ask(daemon, b"{"))
+        return thread_called(daemon, "cgroups")
 
     def facts(self):
         return tree_case.facts(self.tree)

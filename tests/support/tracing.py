@@ -40,29 +40,16 @@ class Call:
         return f"{self.name} {self.about}".strip()
 
 
-def worker_of(daemon, ask):
-    """The thread that `ask` keeps busy, besides the one that serves."""
+def thread_called(daemon, name):
+    """The daemon's thread of this name."""
 
-    def switches():
-        """How often each thread has gone to sleep."""
-        counts = {}
+    def find():
         for task in Path(f"/proc/{daemon.pid}/task").iterdir():
-            text = (task / "status").read_text(encoding="utf-8")
-            counts[int(task.name)] = int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
-        return counts
+            if (task / "comm").read_text(encoding="utf-8").strip() == name:
+                return int(task.name)
+        return None
 
-    def candidates():
-        before = switches()
-        for _ in range(3):
-            ask()
-        after = switches()
-        return {pid for pid, count in after.items() if count >= before.get(pid, 0) + 3}
-
-    found = daemon.eventually(
-        lambda: len(threads := candidates() - {daemon.pid}) == 1 and threads,
-        "one thread works for the serving one",
-    )
-    return found.pop()
+    return daemon.eventually(find, f"there is a thread called {name}")
 
 
 class Trace:
