@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import random
+import signal
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -15,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import tree_case  # noqa: E402
 from daemon import needs_root  # noqa: E402
-from wire import Connection  # noqa: E402
+from wire import DEADLINE, Connection  # noqa: E402
 
 CALLERS = 64
 # A sanitizer slows the daemon down to about a tenth.
@@ -38,8 +40,8 @@ class Caller:
 
     def run(self):
         steps = (self.ensure, self.remove, self.remove_absent, self.remove_shared)
-        steps += (self.remove_nested, self.list)
-        weights = (25, 35, 10, 15, 10, 5)
+        steps += (self.remove_nested, self.remove_by_force, self.list)
+        weights = (25, 32, 10, 15, 10, 3, 5)
         with Connection(self._address) as self._connection:
             while self.statuses.total() < REQUESTS:
                 self._random.choices(steps, weights)[0]()
@@ -75,6 +77,21 @@ class Caller:
         self._expect([os.path.basename(one) for one in children], ["child"])
         (path / "child").rmdir()
         self._expect(self._delete(path.name), {"id": path.name, "removed": True})
+
+    def remove_by_force(self):
+        path = self._parent / self._own_name()
+        (path / "child").mkdir(parents=True)
+        with subprocess.Popen(["sleep", "600"]) as process:
+            try:
+                (path / "child" / "cgroup.procs").write_text(str(process.pid), encoding="ascii")
+                document = self._request(
+                    "kill", "DELETE", f"/cgroups/containers/{path.name}?force=true"
+                )
+                self._expect(document, {"id": path.name, "removed": True})
+                self._expect(path.exists(), False)
+                self._expect(process.wait(DEADLINE), -signal.SIGKILL)
+            finally:
+                process.kill()
 
     def list(self):
         document = self._request("list", "GET", "/cgroups")
@@ -162,6 +179,7 @@ class Callers(tree_case.HostCase):
                 ("ensure", "ok"): statuses["ensure", 200],
                 ("remove", "ok"): statuses["remove", 200],
                 ("remove", "refused"): statuses["remove", 409],
+                ("kill", "ok"): statuses["kill", 200],
             }
         )
         self.assertEqual(self.counted() - before, expected)

@@ -157,5 +157,23 @@ class ScopePlacement(KilledCase, tree_case.TreeCase):
         return not self.tree.enabled(self.tree.own)
 
 
+class Evacuation(ScopePlacement):
+    """Others live in the scope, and are moved one after the other."""
+
+    body = {**SCOPE, "evacuate": "all"}
+    others = ()
+
+    def prepare(self):
+        super().prepare()
+        for process in self.others:
+            process.communicate()
+        self.others = [self.live_in(self.tree.own) for _ in range(3)]
+
+    def assert_place(self, daemon):
+        super().assert_place(daemon)
+        for process in self.others:
+            self.assertEqual(self.path_of(process.pid), f"/{self.tree.name}/init")
+
+
 if __name__ == "__main__":
     unittest.main()

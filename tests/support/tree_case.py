@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from cgroups import Tree, enter, in_cgroup, words
+from cgroups import Tree, enter, words
 from daemon import Daemon, DaemonCase
 
 HOST = {"placement": "host"}
@@ -75,13 +75,12 @@ class TreeCase(DaemonCase):
 
     def live_in(self, path):
         """A process in this cgroup, until the end of the test."""
-        process = self.enterContext(
-            subprocess.Popen([*in_cgroup(path), "cat"], stdin=subprocess.PIPE)
-        )
-        self.daemon.eventually(
-            lambda: str(process.pid) in words(path / "cgroup.procs"), "the process has moved"
-        )
+        process = self.enterContext(subprocess.Popen(["cat"], stdin=subprocess.PIPE))
+        self.move(process.pid, path)
         return process
+
+    def move(self, pid, path):
+        (path / "cgroup.procs").write_text(str(pid), encoding="ascii")
 
     def end(self, process, path):
         process.stdin.close()
