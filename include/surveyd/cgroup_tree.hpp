@@ -198,6 +198,8 @@ class CgroupTree {
   Result<Removal> remove_below(const std::string& parent, const ContainerId& id);
   Result<std::optional<Doomed>> find_doomed(const ContainerId& id);
   Result<bool> end_and_remove(Doomed& doomed);
+  Result<bool> try_to_remove(Doomed& doomed);
+  Result<bool> is_there(const Doomed& doomed) const;
   Result<void> kill_all(Doomed& doomed);
   Result<void> kill_each(Doomed& doomed);
   Result<bool> lives_in(const std::string& process, const std::string& path) const;

@@ -52,7 +52,6 @@ Result<EnsureReport> CgroupTree::divide_own(const Site& site, Evacuate whom) {
   if (!site.in_leaf) {
     const auto made = enter_leaf(leaf);
     if (!made) return made.error();
-    // In use from here on: it stays, whatever becomes of the rest.
     if (*made) created.push_back(shown(leaf));
     evacuation.moved.push_back(describe(::getpid()));
   }
@@ -195,15 +194,16 @@ Result<bool> CgroupTree::enter_leaf(const std::string& leaf) {
     if (set) (void)tree_->set_attribute(leaf, leaf_mark, unmarked);
     return failed(explain_move(moved.error()));
   }
+  // In use from here on: it stays, whatever becomes of the rest.
+  const bool is_new = !made.keep().empty();
   if (const auto info = tree_->stat(leaf)) leaf_inode_ = info->inode;
   const auto scope = own_scope();
-  if (scope && scope->in_leaf) return !made.keep().empty();
+  if (scope && scope->in_leaf) return is_new;
   Error error{.code = Fault::not_read_back, .op = "write 0", .path = shown(leaf)};
-  if (!scope) {
-    error = scope.error();
-    cgroup::add_detail(error, "surveyd itself has moved into " + shown(leaf));
-  }
-  return failed(error);
+  if (!scope) error = scope.error();
+  error.migrated.push_back(describe(::getpid()));
+  cgroup::add_detail(error, "surveyd itself was moved into " + shown(leaf));
+  return error;
 }
 
 }  // namespace surveyd

@@ -105,7 +105,7 @@ Result<std::vector<std::string>> CgroupTree::parents_of_containers() {
   const auto other = parent_at(host ? Placement::scope : Placement::host);
   // A process without a place of its own in the tree has no scope either.
   if (!other && other.error().code != Fault::no_usable_cgroup2) return other.error();
-  if (other && other->exists && other->path != in_use->path) paths.push_back(other->path);
+  if (other && other->path != in_use->path) paths.push_back(other->path);
   return paths;
 }
 
@@ -141,8 +141,10 @@ Result<std::optional<CgroupTree::Doomed>> CgroupTree::find_doomed(const Containe
     Doomed doomed;
     doomed.path = path;
     auto inside = tree_->enter(path);
+    // Looked at once more before it is called absent.
+    if (!inside && is(inside.error(), ENOENT) && tree_->stat(path)) inside = tree_->enter(path);
     if (!inside) {
-      if (is_gone(inside.error())) continue;
+      if (is(inside.error(), ENOENT) && !tree_->stat(path)) continue;
       return inside.error();
     }
     doomed.inside = std::move(*inside);
@@ -152,7 +154,8 @@ Result<std::optional<CgroupTree::Doomed>> CgroupTree::find_doomed(const Containe
     // Open before anything is killed, so that no change is missed.
     auto events = doomed.inside->watch("cgroup.events");
     if (!events) {
-      if (is_gone(events.error())) continue;
+      const auto there = is_there(doomed);
+      if (there && !*there) continue;
       return events.error();
     }
     doomed.events = std::move(*events);
@@ -185,36 +188,44 @@ Result<RemovalStep> CgroupTree::remove_container_by_force(const ContainerId& id)
 
 // True once it is gone, false while something in it is still to die.
 Result<bool> CgroupTree::end_and_remove(Doomed& doomed) {
+  auto removed = try_to_remove(doomed);
+  if (removed || !is_gone(removed.error())) return removed;
+  // Seen once more from outside: what one call says of a file in it need not be true of it.
+  const auto there = is_there(doomed);
+  if (!there) return there.error();
+  if (*there) return removed;
+  return true;
+}
+
+Result<bool> CgroupTree::try_to_remove(Doomed& doomed) {
   auto events = doomed.events->read();
-  if (events && is_populated(*events)) {
-    if (const auto killed = kill_all(doomed); !killed && !is_gone(killed.error()))
-      return killed.error();
+  if (!events) return events.error();
+  if (is_populated(*events)) {
+    if (const auto killed = kill_all(doomed); !killed) return killed.error();
     events = doomed.events->read();
-  }
-  if (!events) {
-    if (is_gone(events.error())) return true;
-    return events.error();
+    if (!events) return events.error();
   }
   // Not an empty cgroup.procs: exiting tasks are hidden from it while they still count.
   if (is_populated(*events)) return false;
   const auto emptied =
       remove_all_below(*doomed.inside, host_.now() + std::chrono::milliseconds{200});
-  if (!emptied) {
-    if (is_gone(emptied.error())) return true;
-    return emptied.error();
-  }
-  if (!*emptied) return false;
+  if (!emptied || !*emptied) return emptied;
   // By name, so only while the name still means the same cgroup.
-  const auto info = tree_->stat(doomed.path);
-  if (!info) {
-    if (is_gone(info.error())) return true;
-    return info.error();
-  }
-  if (info->inode != doomed.inode) return true;
+  const auto there = is_there(doomed);
+  if (!there) return there.error();
+  if (!*there) return true;
   const auto removed = tree_->remove_directory(doomed.path);
-  if (removed || is_gone(removed.error())) return true;
+  if (removed) return true;
   if (is(removed.error(), EBUSY)) return false;
   return removed.error();
+}
+
+// Whether its name still leads to the cgroup that was found at first.
+Result<bool> CgroupTree::is_there(const Doomed& doomed) const {
+  const auto info = tree_->stat(doomed.path);
+  if (info) return info->inode == doomed.inode;
+  if (is(info.error(), ENOENT)) return false;
+  return info.error();
 }
 
 Result<void> CgroupTree::kill_all(Doomed& doomed) {

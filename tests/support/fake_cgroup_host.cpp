@@ -843,6 +843,7 @@ Result<void> FakeCgroupHost::begin(Op op, PathRef path, std::string_view text) c
   const std::string_view given{path.c_str()};
   std::string full = root_.empty() ? std::string{given} : joined(root_, given);
   if (!root_.empty() && given == ".") full = root_;
+  if (op == Op::kill) full = given;  // a process has no place in the tree
   machine.calls.push_back({op, text.empty() ? full : full + ": " + std::string{text}});
 
   const auto interruption =
