@@ -173,8 +173,9 @@ class CgroupTree {
   Result<EnsureReport> ensure_at(const Site& site, Evacuate evacuate);
   Result<void> check_root(const Site& site) const;
   Result<bool> is_real_root(const std::string& level) const;
-  Result<EnsureReport> ensure_levels(const std::vector<std::string>& levels);
-  Result<EnsureReport> ensure_levels_once(const std::vector<std::string>& levels, Rollback& made);
+  Result<EnsureReport> try_to_ensure(const std::vector<std::string>& levels, Rollback& made);
+  Result<EnsureReport> ensure_levels(const std::vector<std::string>& levels, Rollback& made);
+  Result<EnsureReport> conclude(Result<EnsureReport> report, Rollback& made) const;
   Result<void> make_level(const std::string& path, Rollback& made);
   Result<void> delegate(const std::string& level, const std::vector<std::string>& wanted,
                         Rollback& made, std::vector<ControllerOutcome>& outcomes);

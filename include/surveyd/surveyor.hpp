@@ -64,8 +64,9 @@ class Surveyor {
   /// The first survey, and the timer.
   void start();
 
-  /// A survey now, or the end of the one that runs: concurrent callers share it. `done` gets its
-  /// snapshot, or the last good one (null before the first) when it has none.
+  /// A survey now, or the end of the one that runs (of the next one where `survey_afresh` was
+  /// called since it began): concurrent callers share it. `done` gets its snapshot, or the last
+  /// good one (null before the first) when it has none.
   void survey(std::function<void(const Published&)> done = {});
 
   /// A survey that begins after this call: what has changed just now may have come too late for the
@@ -108,6 +109,7 @@ class Surveyor {
   bool stopped_ = false;
   bool again_ = false;
   std::vector<std::function<void(const Published&)>> waiting_;
+  std::vector<std::function<void(const Published&)>> waiting_for_next_;
 };
 
 }  // namespace surveyd

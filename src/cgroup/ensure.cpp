@@ -93,15 +93,17 @@ Result<EnsureReport> CgroupTree::ensure(Placement placement, Evacuate evacuate) 
   const auto site = site_of(placement);
   if (!site) return site.error();
   auto report = ensure_at(*site, evacuate);
-  if (report) plan_.ensured->store(placement);
+  if (!report) return report;
+  report->placement = placement;
+  plan_.ensured->store(placement);
   return report;
 }
 
 Result<EnsureReport> CgroupTree::ensure_at(const Site& site, Evacuate evacuate) {
   if (const auto fits = check_root(site); !fits) return fits.error();
-  auto report = site.is_ours ? divide_own(site, evacuate) : ensure_levels(site.levels());
-  if (report) report->placement = site.placement;
-  return report;
+  if (site.is_ours) return divide_own(site, evacuate);
+  Rollback made{*tree_};
+  return conclude(try_to_ensure(site.levels(), made), made);
 }
 
 // The real root is where the host placement begins, and nothing else is; no scope does.
@@ -130,12 +132,17 @@ Result<bool> CgroupTree::is_real_root(const std::string& level) const {
   return type.error();
 }
 
-Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& levels) {
-  Rollback made{*tree_};
+Result<EnsureReport> CgroupTree::try_to_ensure(const std::vector<std::string>& levels,
+                                               Rollback& made) {
+  auto report = ensure_levels(levels, made);
   // Somebody removed a level while we worked in it: a new attempt makes it again.
-  auto report = ensure_levels_once(levels, made);
   for (int again = 0; again < 2 && !report && is_gone(report.error()); ++again)
-    report = ensure_levels_once(levels, made);
+    report = ensure_levels(levels, made);
+  return report;
+}
+
+// Keeps what was made, or removes it and says what could not be undone.
+Result<EnsureReport> CgroupTree::conclude(Result<EnsureReport> report, Rollback& made) const {
   if (report) {
     for (const std::string& path : made.keep()) report->created.push_back(shown(path));
     report->changed = !report->created.empty() || !made.still_enabled().empty();
@@ -150,8 +157,8 @@ Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& l
   return error;
 }
 
-Result<EnsureReport> CgroupTree::ensure_levels_once(const std::vector<std::string>& levels,
-                                                    Rollback& made) {
+Result<EnsureReport> CgroupTree::ensure_levels(const std::vector<std::string>& levels,
+                                               Rollback& made) {
   const auto wanted = read_words(*tree_, child(levels.front(), "cgroup.controllers"));
   if (!wanted) return wanted.error();
   const std::string& parent = levels.back();

@@ -77,14 +77,16 @@ Result<EnsureReport> CgroupTree::divide_own(const Site& site, Evacuate whom) {
 // Again and again while somebody comes into the scope between the two, but nobody is tried twice.
 Result<EnsureReport> CgroupTree::evacuate_and_ensure(const Site& site, const std::string& leaf,
                                                      Evacuate whom, Evacuation& evacuation) {
+  Rollback made{*tree_};
   while (true) {
     const std::size_t tried = evacuation.tried.size();
     if (whom == Evacuate::all)
-      if (const auto moved = evacuate(site.base, leaf, evacuation); !moved) return moved.error();
-    auto report = ensure_levels(site.levels());
+      if (const auto moved = evacuate(site.base, leaf, evacuation); !moved)
+        return conclude(moved.error(), made);
+    auto report = try_to_ensure(site.levels(), made);
     const bool newcomers = !report && report.error().code == Fault::occupied &&
                            whom == Evacuate::all && evacuation.tried.size() > tried;
-    if (!newcomers) return report;
+    if (!newcomers) return conclude(std::move(report), made);
   }
 }
 

@@ -91,7 +91,8 @@ void Surveyor::schedule() {
 
 void Surveyor::survey(std::function<void(const Published&)> done) {
   if (stopped_) return;
-  if (done) waiting_.push_back(std::move(done));
+  // Where a fresh one is due, the one that runs is not what the caller means by now.
+  if (done) (again_ ? waiting_for_next_ : waiting_).push_back(std::move(done));
   if (!run_) begin();
 }
 
@@ -105,6 +106,7 @@ void Surveyor::survey_afresh() {
 
 void Surveyor::begin() {
   again_ = false;
+  for (auto& done : std::exchange(waiting_for_next_, {})) waiting_.push_back(std::move(done));
   auto run = std::make_shared<Run>();
   run->executor = executor_;
   run->surveyor = this;
