@@ -151,11 +151,13 @@ TEST_P(CgroupContract, what_is_delegated_below_cannot_be_withdrawn_above) {
   if (offered().empty()) GTEST_SKIP() << "v2 has no controller here";
   CgroupTree tree_here{host(), {name_}};
   ASSERT_TRUE(tree_here.ensure(Placement::host));
-  for (const std::string& level : {std::string{}, "/" + name_}) {
-    const auto withdrawn =
-        host().write(tree + level + "/cgroup.subtree_control", "-" + offered().front());
-    EXPECT_EQ(told(withdrawn.error()), "failed: EBUSY") << level;
-  }
+  for (const std::string& level : {std::string{}, "/" + name_})
+    for (const std::string& controller : offered()) {
+      const auto withdrawn =
+          host().write(tree + level + "/cgroup.subtree_control", "-" + controller);
+      ASSERT_FALSE(withdrawn) << level << " -" << controller;
+      EXPECT_EQ(told(withdrawn.error()), "failed: EBUSY") << level << " -" << controller;
+    }
 }
 
 TEST_P(CgroupContract, a_base_is_divided_in_place_of_the_root) {
@@ -323,18 +325,62 @@ TEST_P(CgroupContract, another_process_in_the_scope_is_named_and_later_calls_con
 // The kernel takes these alone over residents unless a child domain is populated: here it is the
 // leaf, with the daemon in it, that keeps the scope from becoming a thread root.
 TEST_P(CgroupContract, threaded_controllers_alone_are_not_enabled_over_residents) {
-  std::string threaded;
-  for (const std::string& controller : offered())
-    if (controller == "cpu" || controller == "pids") threaded += "+" + controller + " ";
-  if (threaded.empty()) GTEST_SKIP() << "v2 has neither the cpu nor the pids controller here";
-  make(name_);
-  delegate_all("");
-  write(name_ + "/cgroup.subtree_control", threaded);
-  make(scope_);
+  if (threaded().empty()) GTEST_SKIP() << no_threaded;
+  make_scope_offered(threaded());
   const std::string pid = std::to_string(world_->start_process(scope_));
   EXPECT_EQ(ensure_from(scope_),
             "failed: processes or child cgroups are in the way " + pid + "(bystander)");
   EXPECT_EQ(type(scope_), "domain");
+  EXPECT_EQ(words(scope_ + "/cgroup.subtree_control"), Names{});
+}
+
+// And here nothing but surveyd does.
+TEST_P(CgroupContract, threaded_controllers_alone_make_no_thread_root_of_a_base_with_residents) {
+  if (threaded().empty()) GTEST_SKIP() << no_threaded;
+  make_scope_offered(threaded());
+  const std::string pid = std::to_string(world_->start_process(scope_));
+  CgroupTree there{host(), {"pods", "/" + scope_}};
+  EXPECT_EQ(told(there.ensure(Placement::host)),
+            "failed: processes or child cgroups are in the way " + pid + "(bystander)");
+  EXPECT_EQ(type(scope_), "domain");
+  EXPECT_EQ(words(scope_ + "/cgroup.subtree_control"), Names{});
+  EXPECT_EQ(children(scope_), Names{});
+}
+
+TEST_P(CgroupContract, threaded_controllers_alone_are_delegated_once_everybody_has_moved) {
+  if (threaded().empty()) GTEST_SKIP() << no_threaded;
+  make_scope_offered(threaded());
+  (void)world_->start_process(scope_);
+  EXPECT_EQ(run_in(scope_, View::machine,
+                   [this](Host& seen) {
+                     return told(CgroupTree{seen, {name_}}.ensure(Placement::scope, Evacuate::all));
+                   }),
+            "scope /" + scope_ + "/containers +/" + scope_ + "/init +/" + scope_ +
+                "/containers self moved another moved");
+  EXPECT_EQ(type(scope_), "domain");
+  EXPECT_EQ(words(scope_ + "/containers/cgroup.subtree_control"), threaded());
+}
+
+TEST_P(CgroupContract, a_thread_root_is_refused_and_nothing_is_made) {
+  if (offered().empty()) GTEST_SKIP() << "v2 has no controller here";
+  make(name_);
+  make(name_ + "/threads");
+  write(name_ + "/threads/cgroup.type", "threaded");
+  CgroupTree tree_here{host(), {name_}};
+  EXPECT_EQ(told(tree_here.ensure(Placement::host)), "failed: the cgroup is not a domain");
+  EXPECT_EQ(children(name_), Names{"threads"});
+  EXPECT_EQ(words(name_ + "/cgroup.subtree_control"), Names{});
+}
+
+// The kernel takes these in a thread root: only the containers would be invalid.
+TEST_P(CgroupContract, a_thread_root_is_not_given_threaded_controllers_either) {
+  if (threaded().empty()) GTEST_SKIP() << no_threaded;
+  make_scope_offered(threaded());
+  make(scope_ + "/threads");
+  write(scope_ + "/threads/cgroup.type", "threaded");
+  CgroupTree there{host(), {"pods", "/" + scope_}};
+  EXPECT_EQ(told(there.ensure(Placement::host)), "failed: the cgroup is not a domain");
+  EXPECT_EQ(children(scope_), Names{"threads"});
   EXPECT_EQ(words(scope_ + "/cgroup.subtree_control"), Names{});
 }
 

@@ -18,6 +18,7 @@ namespace surveyd::test {
 
 using Names = std::vector<std::string>;
 inline const std::string tree = "/sys/fs/cgroup";
+inline const char* const no_threaded = "v2 has neither the cpu nor the pids controller here";
 
 // One line each, so that a process of its own can tell it through a pipe.
 inline std::string told(const Error& error) {
@@ -66,6 +67,13 @@ class CgroupContract : public testing::TestWithParam<WorldFactory> {
     return text ? parse::words(*text) : Names{};
   }
   Names offered() { return words("cgroup.controllers"); }
+  // Of these the two that a kernel without cgroup v1 always has.
+  Names threaded() {
+    Names names;
+    for (const std::string& controller : offered())
+      if (controller == "cpu" || controller == "pids") names.push_back(controller);
+    return names;
+  }
   std::string type(const std::string& cgroup) {
     const auto text = host().read(tree + "/" + cgroup + "/cgroup.type");
     return text ? std::string{parse::trimmed(*text)} : errno_name(text.error().code);
@@ -77,16 +85,18 @@ class CgroupContract : public testing::TestWithParam<WorldFactory> {
     const auto written = host().write(tree + "/" + file, text);
     ASSERT_TRUE(written) << to_string(written.error());
   }
-  void delegate_all(const std::string& cgroup) {
+  void delegate(const std::string& cgroup, const Names& controllers) {
     std::string text;
-    for (const std::string& controller : offered()) text += "+" + controller + " ";
+    for (const std::string& controller : controllers) text += "+" + controller + " ";
     write((cgroup.empty() ? "" : cgroup + "/") + "cgroup.subtree_control", text);
   }
+  void delegate_all(const std::string& cgroup) { delegate(cgroup, offered()); }
   // A scope as systemd makes one: its parent delegates everything to it.
-  void make_scope() {
+  void make_scope() { make_scope_offered(offered()); }
+  void make_scope_offered(const Names& controllers) {
     make(name_);
     delegate_all("");
-    delegate_all(name_);
+    delegate(name_, controllers);
     make(scope_);
   }
   Names children(const std::string& cgroup) {

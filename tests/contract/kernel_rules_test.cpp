@@ -217,6 +217,41 @@ TEST_P(KernelRules, domain_controllers_are_refused_in_a_threaded_subtree) {
   EXPECT_EQ(write("/cgroup.subtree_control", "+" + domain), "EOPNOTSUPP");
 }
 
+TEST_P(KernelRules, a_cgroup_that_delegates_domain_controllers_is_no_thread_root) {
+  NEED_CONTROLLER(domain, false);
+  ASSERT_EQ(write("/cgroup.subtree_control", "+" + domain), "ok");
+  ASSERT_EQ(make("/a"), "ok");
+  EXPECT_EQ(write("/a/cgroup.type", "threaded"), "EOPNOTSUPP");
+  EXPECT_EQ(read("/cgroup.type"), "domain");
+}
+
+TEST_P(KernelRules, threaded_controllers_alone_let_a_child_become_threaded) {
+  NEED_CONTROLLER(threaded, true);
+  ASSERT_EQ(write("/cgroup.subtree_control", "+" + threaded), "ok");
+  ASSERT_EQ(make("/a"), "ok");
+  EXPECT_EQ(write("/a/cgroup.type", "threaded"), "ok");
+  EXPECT_EQ(read("/cgroup.type"), "domain threaded");
+  ASSERT_EQ(make("/b"), "ok");
+  EXPECT_EQ(read("/b/cgroup.type"), "domain invalid");
+}
+
+TEST_P(KernelRules, threaded_controllers_are_taken_in_a_thread_root) {
+  NEED_CONTROLLER(threaded, true);
+  ASSERT_EQ(make("/a"), "ok");
+  ASSERT_EQ(write("/a/cgroup.type", "threaded"), "ok");
+  EXPECT_EQ(write("/cgroup.subtree_control", "+" + threaded), "ok");
+  EXPECT_EQ(read("/a/cgroup.controllers"), threaded);
+}
+
+TEST_P(KernelRules, a_populated_child_domain_keeps_its_parent_from_becoming_a_thread_root) {
+  NEED_CONTROLLER(threaded, true);
+  ASSERT_EQ(make("/a"), "ok");
+  (void)world_->start_process(world_->name());
+  (void)world_->start_process(world_->name() + "/a");
+  EXPECT_EQ(write("/cgroup.subtree_control", "+" + threaded), "EBUSY");
+  EXPECT_EQ(read("/cgroup.type"), "domain");
+}
+
 TEST_P(KernelRules, a_populated_cgroup_does_not_become_threaded) {
   ASSERT_EQ(make("/a"), "ok");
   (void)world_->start_process(world_->name() + "/a");
