@@ -90,6 +90,8 @@ class Tree:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
+                    # Ctrl-C ends a whole process group: what is to be undone is undone through it.
+                    start_new_session=True,
                 )
             )
             if self._holder.stdout.readline() != "ready\n":
