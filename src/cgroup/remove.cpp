@@ -213,7 +213,7 @@ Result<bool> CgroupTree::try_to_remove(Doomed& doomed) {
   // By name, so only while the name still means the same cgroup.
   const auto there = is_there(doomed);
   if (!there) return there.error();
-  if (!*there) return true;
+  if (!*there) return os_error(ENOENT, "stat", shown(doomed.path));
   const auto removed = tree_->remove_directory(doomed.path);
   if (removed) return true;
   if (is(removed.error(), EBUSY)) return false;
@@ -233,7 +233,11 @@ Result<void> CgroupTree::kill_all(Doomed& doomed) {
   if (killed) return killed;
   Error error = killed.error();
   // Linux before 5.14 has no such file; a cgroup that went away has none either, nor processes.
-  if (is(error, ENOENT) && doomed.inside->stat("cgroup.procs")) return kill_each(doomed);
+  if (is(error, ENOENT)) {
+    const auto procs = doomed.inside->stat("cgroup.procs");
+    if (!procs) return procs.error();
+    return kill_each(doomed);
+  }
   if (is(error, EOPNOTSUPP)) {
     error.refusal = std::exchange(error.code, Fault::not_a_domain);
     error.detail =
