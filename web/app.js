@@ -98,6 +98,15 @@ export function formatAge(seconds) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+// Coarser: for ages of which there are many, and which nobody wants to see count.
+export function formatSpan(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 1) return 'less than 1 min';
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} d`;
+}
+
 export function formatDuration(microseconds) {
   if (!Number.isFinite(microseconds)) return UNTOLD;
   if (microseconds < 1000) return `${microseconds} µs`;
@@ -106,6 +115,11 @@ export function formatDuration(microseconds) {
 }
 
 const formatTime = (instant) => `${new Date(instant).toISOString().slice(11, 19)} UTC`;
+
+const formatInstant = (instant) => `${new Date(instant).toISOString().slice(0, 10)} ${formatTime(instant)}`;
+
+// Date.parse alone finds a date in almost any text with a number.
+const instantOf = (text) => (/^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) || null : null);
 
 const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
 
@@ -214,7 +228,7 @@ export function facts({ survey }) {
     generation: reading(survey?.generation).text,
     duration: formatDuration(survey?.duration_us),
     interval: Number.isFinite(survey?.interval_s) ? `every ${formatAge(survey.interval_s)}` : UNTOLD,
-    surveyed: Number.isNaN(at) ? UNTOLD : `${new Date(at).toISOString().slice(0, 10)} ${formatTime(at)}`,
+    surveyed: Number.isNaN(at) ? UNTOLD : formatInstant(at),
     subject: survey?.subject === 'self' ? 'surveyd itself' : reading(survey?.subject).text,
   };
 }
@@ -252,22 +266,40 @@ export function parentRows(cgroups) {
   ];
 }
 
+// What matters most of what is true of a container.
+function containerState({ populated, orphaned, removing }) {
+  if (removing === true) return { state: 'removing', text: 'Being removed' };
+  if (orphaned === true) return { state: 'orphaned', text: 'Orphaned' };
+  const { state } = reading(populated);
+  return { state, text: { yes: 'Populated', no: 'Empty' }[state] ?? 'Unknown' };
+}
+
 export function containerRows(cgroups) {
-  return list(cgroups.containers).map(({ id, populated, processes, nested, controllers }) => ({
-    id: visible(id),
-    populated: { yes: 'Populated', no: 'Empty' }[reading(populated).state] ?? 'Unknown',
-    state: reading(populated).state,
-    processes: processes == null ? 'unknown' : reading(processes).text,
-    nested: nested == null ? 'unknown' : reading(nested).text,
-    controllers: Array.isArray(controllers) && controllers.length > 0
-      ? controllers.map(visible).join(' ')
-      : 'none',
-  }));
+  return list(cgroups.containers).map((container) => {
+    const { id, created_at, empty_since, processes, nested, controllers } = container;
+    return {
+      id: visible(id),
+      ...containerState(container),
+      created: instantOf(created_at),
+      emptySince: instantOf(empty_since),
+      processes: processes == null ? 'unknown' : reading(processes).text,
+      nested: nested == null ? 'unknown' : reading(nested).text,
+      controllers: Array.isArray(controllers) && controllers.length > 0
+        ? controllers.map(visible).join(' ')
+        : 'none',
+    };
+  });
 }
 
 export function containersCaption(rows) {
-  const populated = rows.filter(({ state }) => state === 'yes').length;
-  return `${rows.length} ${rows.length === 1 ? 'container' : 'containers'}, ${populated} populated`;
+  const count = (state) => rows.filter((row) => row.state === state).length;
+  const [orphaned, removing] = [count('orphaned'), count('removing')];
+  return [
+    `${rows.length} ${rows.length === 1 ? 'container' : 'containers'}`,
+    `${count('yes')} populated`,
+    ...(orphaned ? [`${orphaned} orphaned`] : []),
+    ...(removing ? [`${removing} being removed`] : []),
+  ].join(', ');
 }
 
 export function problemText({ title, detail, op, path, errno }) {
@@ -437,13 +469,35 @@ function pairNode({ term, value, words }) {
     element('dd', {}, value ? valueNode(value) : null, words ? element('span', { class: 'words' }, words) : null));
 }
 
+// Its text is showSpans' to set.
+function spanNode(instant) {
+  return element('time', { datetime: new Date(instant).toISOString(), title: formatInstant(instant) });
+}
+
+function containerStateNode({ state, text, emptySince }) {
+  const value = element('span', { class: 'value', 'data-state': state }, text);
+  if (emptySince && state === 'no') value.append(' for ', spanNode(emptySince));
+  const since = emptySince && state === 'orphaned'
+    ? element('span', { class: 'change' }, 'Empty for ', spanNode(emptySince))
+    : null;
+  return element('div', {}, value, since);
+}
+
 function containerNode(row) {
   return element('tr', {},
     element('th', { scope: 'row' }, element('bdi', { class: 'value path' }, row.id)),
-    cell('State', {}, element('span', { class: 'value', 'data-state': row.state }, row.populated)),
+    cell('State', {}, containerStateNode(row)),
+    cell('Age', {}, row.created ? spanNode(row.created) : 'unknown'),
     cell('Processes', { class: 'number' }, row.processes),
     cell('Nested', { class: 'number' }, row.nested),
     cell('Controllers', { class: 'path' }, row.controllers));
+}
+
+// In place, for the rows do not change when time passes.
+function showSpans(now) {
+  for (const node of byId('containers').querySelectorAll('time')) {
+    setText(node, formatSpan((now - Date.parse(node.dateTime)) / 1000));
+  }
 }
 
 function showMode(id, tile) {
@@ -548,7 +602,12 @@ function showTitle() {
 }
 
 function takeCgroups(answer) {
-  if (answer.kind === 'same') return;
+  // By the clock of the daemon's machine, and as of its answer: who is empty may not be so any more.
+  const now = answer.date || Date.now();
+  if (answer.kind === 'same') {
+    showSpans(now);
+    return;
+  }
   if (answer.kind === 'unreachable') {
     const known = rendered.has('containers');
     setText(byId('cgroups-note'), known ? 'Not answered; this is the last that is known.' : 'Not answered.');
@@ -559,6 +618,7 @@ function takeCgroups(answer) {
   const rows = failed ? [] : containerRows(answer.body);
   fill('cgroups-parent', failed ? [] : parentRows(answer.body), pairNode);
   fill('containers', rows, containerNode);
+  showSpans(now);
   setText(byId('containers-caption'), containersCaption(rows));
   setText(byId('cgroups-note'), 'No containers.');
   setText(byId('cgroups-problem'), failed ? problemText(answer.body) : '');

@@ -64,13 +64,36 @@ const aHostileSurvey = () => aSurvey({
   rootfs: { driver: LONG_PATH, fusermount: LONG_PATH },
 });
 
+const aContainer = (changes) => ({
+  id: 'c1',
+  populated: false,
+  processes: 0,
+  nested: 0,
+  controllers: ['cpu', 'memory', 'pids'],
+  created_at: instant(3 * 3600 + 60),
+  empty_since: changes.populated ? null : instant(10),
+  orphaned: false,
+  removing: false,
+  ...changes,
+});
+
+const cgroupsWith = (...containers) => ({
+  container_parent: '/zlayer/containers', placement: 'host', exists: true, containers: containers.map(aContainer),
+});
+
 const hostileCgroups = () => ({
   container_parent: LONG_PATH,
   placement: MARKUP,
   exists: true,
   containers: [
     { id: `${MARKUP}${LONG_PATH}`, populated: true, processes: 3, nested: 0, controllers: ['cpu', MARKUP, LONG_PATH] },
-    { id: 'web\u202e1bew\u001b[31m', populated: null, processes: null, nested: null, controllers: null },
+    {
+      id: 'web\u202e1bew\u001b[31m', populated: null, processes: null, nested: null, controllers: null,
+      created_at: MARKUP, empty_since: LONG_PATH, orphaned: MARKUP, removing: 'constructor',
+    },
+    aContainer({ id: LONG_PATH.slice(1), orphaned: true, empty_since: instant(1e6) }),
+    aContainer({ id: 'slow', removing: true }),
+    aContainer({ id: 'fresh' }),
   ],
 });
 
@@ -89,6 +112,9 @@ async function open(t, { answers = {}, clock = false, ready = '#survey', ...opti
   if (ready) await page.locator(ready).waitFor();
   return { page, complaints };
 }
+
+const cellsOf = (page) => page.locator('#containers tr')
+  .evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.innerText)));
 
 const says = (page, selector, hasText) => page.locator(selector, { hasText }).waitFor();
 
@@ -183,19 +209,36 @@ describe('what the page shows', () => {
     }
   });
 
-  test('containers with state, processes, children and controllers', async (t) => {
-    const containers = [
-      { id: 'web1', populated: true, processes: 3, nested: 2, controllers: ['cpu', 'memory', 'pids'] },
-      { id: 'old', populated: false, processes: 0, nested: 0, controllers: [] },
-    ];
-    const answers = { '/cgroups': give({ container_parent: '/zlayer/containers', placement: 'host', exists: true, containers }) };
-    const { page } = await open(t, { answers });
-    await says(page, '#containers-caption', '2 containers, 1 populated');
-    const rows = await page.locator('#containers tr').evaluateAll((trs) => trs.map((tr) => [...tr.cells].map((td) => td.innerText)));
-    assert.deepEqual(rows, [
-      ['web1', 'Populated', '3', '2', 'cpu memory pids'],
-      ['old', 'Empty', '0', '0', 'none'],
+  test('containers with state, age, processes, children and controllers, in words', async (t) => {
+    const answers = {
+      '/cgroups': give(cgroupsWith(
+        { id: 'web1', populated: true, processes: 3, nested: 2, created_at: instant(49 * 3600) },
+        { id: 'new', controllers: [], created_at: instant(20), empty_since: instant(10) },
+        { id: 'done', empty_since: instant(5 * 60 + 10) },
+        { id: 'left', orphaned: true, empty_since: instant(7300) },
+        { id: 'slow', populated: true, removing: true, processes: 1 },
+        { id: 'gone', orphaned: true, removing: true, controllers: ['pids'] },
+      )),
+    };
+    const { page, complaints } = await open(t, { answers });
+    await says(page, '#containers-caption', /^6 containers, 1 populated, 1 orphaned, 2 being removed$/);
+    assert.deepEqual(await cellsOf(page), [
+      ['web1', 'Populated', '2 d', '3', '2', 'cpu memory pids'],
+      ['new', 'Empty for less than 1 min', 'less than 1 min', '0', '0', 'none'],
+      ['done', 'Empty for 5 min', '3 h', '0', '0', 'cpu memory pids'],
+      ['left', 'Orphaned\nEmpty for 2 h', '3 h', '0', '0', 'cpu memory pids'],
+      ['slow', 'Being removed', '3 h', '1', '0', 'cpu memory pids'],
+      ['gone', 'Being removed', '3 h', '0', '0', 'pids'],
     ]);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('containers of a daemon that says neither age nor since when they are empty', async (t) => {
+    const since = { created_at: undefined, empty_since: undefined, orphaned: undefined, removing: undefined };
+    const answers = { '/cgroups': give(cgroupsWith({ id: 'a', ...since, populated: true }, { id: 'b', ...since })) };
+    const { page } = await open(t, { answers });
+    await says(page, '#containers-caption', /^2 containers, 1 populated$/);
+    assert.deepEqual((await cellsOf(page)).map(([, state, age]) => [state, age]), [['Populated', 'unknown'], ['Empty', 'unknown']]);
   });
 
   test('the problem where there is no usable cgroup v2', async (t) => {
@@ -227,12 +270,13 @@ describe('what the page shows', () => {
   test('hostile text as text', async (t) => {
     const answers = { '/capabilities': give(aHostileSurvey), '/cgroups': give(hostileCgroups) };
     const { page, complaints } = await open(t, { answers });
-    await says(page, '#containers-caption', '2 containers');
+    await says(page, '#containers-caption', '5 containers, 1 populated, 1 orphaned, 1 being removed');
     assert.equal(await page.locator('main img').count(), 0);
     for (const id of ['fields', 'disagreements', 'unmet', 'overlay', 'containers']) {
       assert.ok((await page.locator(`#${id}`).textContent()).includes(MARKUP), id);
     }
     assert.equal(await page.locator('tr[data-field="cgroup_parent"] .value').textContent(), LONG_PATH);
+    assert.deepEqual((await cellsOf(page))[1].slice(1, 3), ['Unknown', 'unknown']);
     assert.equal(await page.locator('#containers tr:nth-child(2) th').textContent(), 'web\\u{202e}1bew\\u{1b}[31m');
     assert.equal(await overflow(page), 0);
     assert.deepEqual(complaints, []);
@@ -247,14 +291,16 @@ describe('what the page shows', () => {
   test('ages, durations and control characters in a readable form', async (t) => {
     const { page } = await open(t);
     const texts = await page.evaluate(async () => {
-      const { formatAge, formatDuration, visible } = await import('/app.js');
+      const { formatAge, formatDuration, formatSpan, visible } = await import('/app.js');
       return {
         ages: [-5, 0, 59.9, 61, 3600, 7265, 200_000].map(formatAge),
+        spans: [-5, 59, 60, 3599, 3600, 172_799, 172_800].map(formatSpan),
         durations: [0, 180, 1500, 2_500_000, null].map(formatDuration),
         visible: ['plain/päth', 'a\nb', '\u200bx'].map(visible),
       };
     });
     assert.deepEqual(texts.ages, ['0 s', '0 s', '59 s', '1 min 01 s', '1 h 00 min', '2 h 01 min', '2 d 7 h']);
+    assert.deepEqual(texts.spans, ['less than 1 min', 'less than 1 min', '1 min', '59 min', '1 h', '47 h', '2 d']);
     assert.deepEqual(texts.durations, ['0 µs', '180 µs', '1.5 ms', '2.5 s', 'Not reported']);
     assert.deepEqual(texts.visible, ['plain/päth', 'a\\u{a}b', '\\u{200b}x']);
   });
@@ -299,6 +345,36 @@ describe('how the page keeps up', () => {
     await page.clock.runFor(5000);
     const after = await age();
     assert.ok(after >= before + 5, `${before} s, then ${after} s`);
+  });
+
+  // The instants do not tell the page's own clock from the daemon's: an hour apart, they would.
+  test('the ages of containers count with the answers, by the daemon’s clock', async (t) => {
+    let news = true;
+    let ahead = 3600;
+    const date = () => ({ Date: new Date(Date.now() + 1000 * ahead).toUTCString() });
+    const containers = cgroupsWith({ created_at: instant(3600), empty_since: instant(-3600 + 290) });
+    const answers = {
+      '/cgroups': (route) => {
+        if (news) route.fulfill({ headers: { ETag: '"1"', ...date() }, json: containers });
+        else route.fulfill({ status: 304, headers: { ETag: '"1"', ...date() } });
+        news = false;
+      },
+    };
+    const { page } = await open(t, { answers, clock: true });
+    await says(page, '#containers', 'Empty for 4 min');
+    await says(page, '#containers td:nth-child(3)', '2 h');
+    const row = await page.locator('#containers tr').elementHandle();
+
+    ahead += 15;
+    await page.clock.runFor(5500);
+    await says(page, '#containers', 'Empty for 5 min');
+    assert.ok(await row.evaluate((node) => node.isConnected), 'the row has kept its node');
+
+    await page.route('**/cgroups', (route) => route.abort());
+    ahead += 600;
+    await page.clock.runFor(600_000);
+    await says(page, '#cgroups-note', 'Not answered; this is the last that is known.');
+    assert.match((await cellsOf(page))[0][1], /^Empty for 5 min$/);
   });
 
   test('a stale survey is called stale, by the daemon or by its age', async (t) => {
@@ -379,7 +455,7 @@ describe('whom the page serves', () => {
     assert.equal(await overflow(page), 0);
     const answers = { '/capabilities': give(aHostileSurvey), '/cgroups': give(hostileCgroups) };
     const hostile = await open(t, { viewport: PHONE, answers });
-    await says(hostile.page, '#containers-caption', '2 containers');
+    await says(hostile.page, '#containers-caption', '5 containers');
     assert.equal(await overflow(hostile.page), 0);
     assert.ok(await hostile.page.getByRole('rowheader').count() > FIELDS.length);
   });
@@ -400,7 +476,7 @@ describe('whom the page serves', () => {
           '/cgroups': give(hostileCgroups),
         };
         const { page } = await open(t, { colorScheme, answers, clock: true });
-        await says(page, '#containers-caption', '2 containers');
+        await says(page, '#containers-caption', '5 containers');
         assert.deepEqual(await lowContrast(page, 4.5), []);
         await page.route('**/capabilities', (route) => route.abort());
         await page.clock.runFor(2500);
@@ -433,9 +509,34 @@ describe('whom the page serves', () => {
     }
   });
 
+  test('the times of containers are exact for those who ask, and for machines', async (t) => {
+    const [created_at, empty_since] = ['2026-01-02T03:04:05.600Z', '2026-01-02T03:10:00Z'];
+    const answers = { '/cgroups': give(cgroupsWith({ created_at, empty_since, orphaned: true })) };
+    const { page } = await open(t, { answers });
+    await says(page, '#containers', 'Orphaned');
+    const times = await page.locator('#containers time').evaluateAll((nodes) => nodes.map(({ dateTime, title }) => [dateTime, title]));
+    assert.deepEqual(times, [
+      ['2026-01-02T03:10:00.000Z', '2026-01-02 03:10:00 UTC'],
+      ['2026-01-02T03:04:05.600Z', '2026-01-02 03:04:05 UTC'],
+    ]);
+  });
+
+  test('the states of containers differ in shape, not only in colour', async (t) => {
+    const answers = {
+      '/cgroups': give(cgroupsWith({ populated: true }, {}, { orphaned: true }, { removing: true }, { populated: null })),
+    };
+    const { page } = await open(t, { answers });
+    await says(page, '#containers-caption', '5 containers');
+    const shapes = await page.locator('#containers .value[data-state]').evaluateAll((nodes) => nodes.map((node) => {
+      const { backgroundColor, backgroundImage, borderRadius, height, transform, color } = getComputedStyle(node, '::before');
+      return [backgroundColor === color, backgroundImage !== 'none', borderRadius, height, transform].join(' ');
+    }));
+    assert.equal(new Set(shapes).size, 5, shapes.join('\n'));
+  });
+
   test('headings are nested, landmarks and tables are named', async (t) => {
     const { page } = await open(t, { answers: { '/capabilities': give(aHostileSurvey), '/cgroups': give(hostileCgroups) } });
-    await says(page, '#containers-caption', '2 containers');
+    await says(page, '#containers-caption', '5 containers');
     const levels = await page.locator('h1, h2, h3, h4, h5, h6').evaluateAll((nodes) => nodes.map((node) => Number(node.localName[1])));
     assert.equal(levels[0], 1);
     assert.equal(levels.filter((level) => level === 1).length, 1);
@@ -475,7 +576,15 @@ test('screenshots', { skip: process.env.SURVEYD_SCREENSHOTS ? false : 'SURVEYD_S
     ['phone.png', { viewport: PHONE, deviceScaleFactor: 2 }],
     ['dark.png', { viewport: DESKTOP, colorScheme: 'dark' }],
   ];
-  for (const [name, options] of views) {
+  const answers = {
+    '/cgroups': give(cgroupsWith(
+      { id: 'web-1', populated: true, processes: 12, nested: 1 },
+      { id: 'batch-20260102', empty_since: instant(20), created_at: instant(86_400) },
+      { id: 'forgotten', orphaned: true, empty_since: instant(310) },
+      { id: 'stuck', populated: true, processes: 1, removing: true },
+    )),
+  };
+  for (const [name, options] of [...views, ...views.map(([name, options]) => [`containers-${name}`, { ...options, answers }])]) {
     const { page } = await open(t, options);
     await page.locator('#cgroups-parent > *, #cgroups-problem:not([hidden])').first().waitFor();
     await page.screenshot({ path: join(process.env.SURVEYD_SCREENSHOTS, name), fullPage: true });
