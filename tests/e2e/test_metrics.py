@@ -67,13 +67,13 @@ ROUTES = {
     "unmatched",
 }
 
-
 # Without a change there is no sample, and without a container parent there are no containers.
 SOMETIMES_ABSENT = {
     "surveyd_mode_changes_total",
     "surveyd_cgroup_operations_total",
     "surveyd_cgroup_containers",
 }
+
 
 class Exposition(DaemonCase):
     arguments = ("--interval", "3600")
