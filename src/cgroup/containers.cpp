@@ -25,6 +25,7 @@ Process CgroupTree::describe(int pid) const {
   if (auto stat = parse::process_stat(*text)) {
     process.command = std::move(stat->command);
     process.state = stat->state;
+    process.exiting = stat->is_exiting();
   }
   return process;
 }

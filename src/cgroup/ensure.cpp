@@ -256,27 +256,8 @@ Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted,
 
   const auto real_root = is_real_root(level);
   if (!real_root) return real_root.error();
-  // Looked at before anything is written: over resident processes the kernel would accept cpu,
-  // cpuset, pids and perf_event, make this cgroup a thread root, and every child of it invalid as a
-  // domain.
-  const auto occupied = [&]() -> std::optional<Error> {
-    if (*real_root) return std::nullopt;
-    auto residents = processes_of(level);
-    // In a threaded cgroup they cannot be listed, and the write is refused.
-    if (!residents && is(residents.error(), EOPNOTSUPP)) return std::nullopt;
-    if (!residents) return residents.error();
-    if (residents->empty()) return std::nullopt;
-    return no_internal_processes(level, missing, std::move(*residents));
-  };
-  if (auto error = occupied()) return *error;
-  auto written = tree_->write(control, changing('+', missing));
-  // Processes that left a moment ago keep it busy for an instant.
-  for (int tries = 0; tries < 1000 && !written && is(written.error(), EBUSY) && !*real_root;
-       ++tries) {
-    if (auto error = occupied()) return *error;
-    tree_->pause(std::chrono::milliseconds{1});
-    written = tree_->write(control, changing('+', missing));
-  }
+  const auto written = enable(level, missing, *real_root);
+  if (!written && written.error().code == Fault::occupied) return written.error();
 
   Words taken;
   if (written) {
@@ -315,6 +296,31 @@ Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted,
     return {};
   }
   return keep_domain(level, taken, made);
+}
+
+// The combined write, once nobody lives in the cgroup; `Fault::occupied` names those who do.
+Result<void> CgroupTree::enable(const std::string& level, const Words& missing, bool is_real_root) {
+  constexpr int longest = 1000;  // milliseconds
+  for (int waited = 0;; ++waited) {
+    // Looked at before anything is written: over resident processes the kernel would accept cpu,
+    // cpuset, pids and perf_event, make this cgroup a thread root, and every child of it invalid as
+    // a domain.
+    auto residents = is_real_root ? std::vector<Process>{} : processes_of(level);
+    // In a threaded cgroup they cannot be listed, and the write is refused.
+    if (!residents && is(residents.error(), EOPNOTSUPP)) residents = std::vector<Process>{};
+    if (!residents) return residents.error();
+    const bool leaving = std::all_of(residents->begin(), residents->end(),
+                                     [](const Process& resident) { return resident.exiting; });
+    if (!leaving || (!residents->empty() && waited == longest))
+      return no_internal_processes(level, missing, std::move(*residents));
+    if (residents->empty()) {
+      auto written = tree_->write(child(level, "cgroup.subtree_control"), changing('+', missing));
+      // Processes that left a moment ago keep it busy for an instant.
+      if (written || !is(written.error(), EBUSY) || is_real_root || waited == longest)
+        return written;
+    }
+    tree_->pause(std::chrono::milliseconds{1});
+  }
 }
 
 // A process that came in between the look and the write makes a thread root of it after all.

@@ -119,14 +119,16 @@ Result<void> CgroupTree::evacuate(const std::string& scope, const std::string& l
       }
       const Process process = describe(pid);
       const auto moved = move(pid, leaf);
-      if (moved)
-        evacuation.moved.push_back(process);
-      else if (is(moved.error(), EBUSY) || is(moved.error(), EOPNOTSUPP))
+      if (moved) {
+        // The kernel takes the write for one that is exiting, too, and leaves it where it is.
+        if (!process.exiting) evacuation.moved.push_back(process);
+      } else if (is(moved.error(), EBUSY) || is(moved.error(), EOPNOTSUPP)) {
         return explain_move(moved.error());  // nobody else will fare better
-      else if (!is(moved.error(), ESRCH))
+      } else if (!is(moved.error(), ESRCH)) {
         evacuation.stayed.push_back("process " + word + " (" + process.command +
                                     ") cannot be moved: " + errno_name(moved.error().code) + ", " +
                                     why_not_moved(moved.error()));
+      }
     }
   }
   return {};

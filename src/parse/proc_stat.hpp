@@ -14,6 +14,8 @@ struct ProcessStat {
 
   /// PF_KTHREAD: a thread of the kernel's own.
   [[nodiscard]] bool is_kernel_thread() const { return (flags & 0x00200000U) != 0; }
+  /// PF_EXITING: on its way out, and no longer moved between cgroups.
+  [[nodiscard]] bool is_exiting() const { return (flags & 0x00000004U) != 0; }
 };
 
 /// Nothing when the text is not of that form. A command may hold spaces and brackets.

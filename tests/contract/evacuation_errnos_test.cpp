@@ -83,6 +83,40 @@ TEST_F(EvacuationErrnos, a_fork_that_never_ends_is_named) {
   EXPECT_EQ(host_.pauses(), 5);
 }
 
+TEST_F(EvacuationErrnos, one_that_is_exiting_is_waited_for_and_not_said_to_be_moved) {
+  for (const Evacuate whom : {Evacuate::all, Evacuate::self}) {
+    const int pid = host_.start_process(scope);
+    host_.begin_exit(pid, std::chrono::milliseconds{200});
+    const auto report = ensure(whom);
+    ASSERT_TRUE(report) << to_string(report.error());
+    for (const Process& process : report->migrated) EXPECT_EQ(process.pid, ::getpid());
+    host_.destroy_cgroup(scope + "/containers");
+    host_.delegate(scope, {});
+  }
+  EXPECT_EQ(host_.pauses(), 400);
+}
+
+TEST_F(EvacuationErrnos, one_that_takes_its_time_to_exit_is_named) {
+  const int pid = host_.start_process(scope);
+  host_.begin_exit(pid, std::chrono::seconds{5});
+  const Error error = ensure().error();
+  EXPECT_EQ(error.code, Fault::occupied);
+  ASSERT_EQ(error.processes.size(), 1U);
+  EXPECT_EQ(error.processes[0].pid, pid);
+  EXPECT_EQ(error.migrated.size(), 1U);
+  EXPECT_EQ(host_.delegated(scope), Names{});
+}
+
+TEST_F(EvacuationErrnos, nothing_is_written_over_one_that_is_exiting) {
+  for (const char* level : {"/", "/system"}) host_.delegate(level, {"cpu", "pids"});
+  const int pid = host_.start_process(scope);
+  host_.begin_exit(pid, std::chrono::milliseconds{3});
+  host_.before(Op::write, "/sys/fs/cgroup" + scope + "/cgroup.subtree_control",
+               [&] { EXPECT_EQ(host_.pauses(), 3); });
+  EXPECT_TRUE(ensure());
+  EXPECT_EQ(host_.type_of(scope), "domain");
+}
+
 TEST_F(EvacuationErrnos, a_kernel_thread_is_not_waited_for) {
   const int pid = host_.start_process(scope, "kworker");
   host_.make_kernel_thread(pid);

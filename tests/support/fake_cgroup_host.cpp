@@ -127,9 +127,16 @@ struct LivingProcess {
   Cgroup* cgroup = nullptr;
   bool unkillable = false;
   bool kernel_thread = false;
-  int refusal = 0;  // of the next moves
+  std::optional<std::chrono::milliseconds> gone_at;  // by the clock, of one that exits
+  int refusal = 0;                                   // of the next moves
   int refusals = 0;
 };
+
+// PF_… of include/linux/sched.h
+unsigned flags_of(const LivingProcess& process) {
+  const unsigned ordinary = process.kernel_thread ? 0x00208040U : 0x00400000U;
+  return ordinary | (process.gone_at ? 0x00000004U : 0U);
+}
 
 }  // namespace
 
@@ -269,7 +276,7 @@ struct FakeCgroupHost::Machine {
       file(directory + "/comm", process.command + "\n");
       file(directory + "/stat", std::to_string(pid) + " (" + process.command + ") " +
                                     (process.unkillable ? "D" : "S") + " 1 1 1 0 -1 " +
-                                    (process.kernel_thread ? "2129984" : "4194304") + " 0 0\n");
+                                    std::to_string(flags_of(process)) + " 0 0\n");
       file(directory + "/cgroup", proc_cgroup(process.cgroup));
     }
     file("/proc/self/cgroup", claimed_path ? "0::" + *claimed_path + "\n"
@@ -536,6 +543,7 @@ int FakeCgroupHost::Machine::attach(Cgroup& cgroup, std::string_view text) {
     --process->second.refusals;
     return process->second.refusal;
   }
+  if (process->second.gone_at) return 0;  // cgroup_migrate_add_task()
 
   // cgroup_migrate_vet_dst()
   if (!is_valid_domain(domain_of(cgroup))) return EOPNOTSUPP;
@@ -710,6 +718,10 @@ void FakeCgroupHost::make_unkillable(int pid) {
   machine_->processes.at(pid).unkillable = true;
 }
 
+void FakeCgroupHost::begin_exit(int pid, std::chrono::milliseconds duration) {
+  machine_->processes.at(pid).gone_at = machine_->clock + duration;
+}
+
 void FakeCgroupHost::make_kernel_thread(int pid) {
   machine_->processes.at(pid).kernel_thread = true;
 }
@@ -734,6 +746,9 @@ void FakeCgroupHost::remove_kill_file() {
 
 void FakeCgroupHost::pass(std::chrono::milliseconds time) {
   machine_->clock += time;
+  std::erase_if(machine_->processes, [now = machine_->clock](const auto& process) {
+    return process.second.gone_at && *process.second.gone_at <= now;
+  });
 }
 
 void FakeCgroupHost::use_processor(const std::string& cgroup) {
@@ -1065,7 +1080,7 @@ Result<std::unique_ptr<Host>> FakeCgroupHost::enter(PathRef directory) const {
 
 void FakeCgroupHost::pause(std::chrono::milliseconds time) {
   ++machine_->pauses;
-  machine_->clock += time;
+  pass(time);
 }
 
 std::chrono::steady_clock::time_point FakeCgroupHost::now() const {

@@ -68,6 +68,9 @@ class FakeCgroupHost final : public Host {
   void end_process(int pid);
   /// State D: it survives every signal until `end_process`.
   void make_unkillable(int pid);
+  /// It begins to exit, and is gone when so much time has passed: until then it is listed, and a
+  /// move of it succeeds and does nothing.
+  void begin_exit(int pid, std::chrono::milliseconds duration);
   /// A thread of the kernel's own, which never moves.
   void make_kernel_thread(int pid);
   /// The next `times` attempts to move it fail.
