@@ -33,14 +33,19 @@ enum class Evacuate {
   all,   ///< every process of the scope moves there
 };
 
-/// What the operator and earlier calls decided about the container parent. Copies share what was
-/// decided, so that every tree of a process looks at the same place.
+/// Where the operator wants the container parent. Copies share what became of it, so that every
+/// tree of a process looks at the same place.
 struct ContainerPlan {
   std::string name = "zlayer";  ///< of the directory in the base
   std::string base{};           ///< absolute cgroup path; empty: the root of what is mounted
-  /// The placement that was ensured last; `automatic` before the first time.
-  std::shared_ptr<std::atomic<Placement>> ensured =
-      std::make_shared<std::atomic<Placement>>(Placement::automatic);
+
+  struct Progress {
+    /// The placement that was ensured last; `automatic` before the first time.
+    std::atomic<Placement> ensured = Placement::automatic;
+    /// Of the leaf that this process moved into; 0 before.
+    std::atomic<std::uint64_t> leaf_inode = 0;
+  };
+  std::shared_ptr<Progress> progress = std::make_shared<Progress>();
 };
 
 /// What became of one controller at the container parent, read back from the kernel.
@@ -71,7 +76,9 @@ struct Removal {
 /// One step of a removal by force.
 struct RemovalStep {
   std::optional<Removal> done;    ///< nothing: its processes have been killed but are not gone yet
-  std::shared_ptr<Watch> events;  ///< `cgroup.events`, which tells when they are
+  std::uint64_t inode = 0;        ///< of the cgroup: a later one of the same name is another one
+  std::shared_ptr<Watch> events;  ///< `cgroup.events`, which tells when they are gone
+  bool cut_short = false;         ///< there is more to remove than one step may take time for
 };
 
 struct ContainerCgroup {
@@ -131,14 +138,16 @@ class CgroupTree {
   /// moved: `Fault::occupied` names the processes and child cgroups in the way.
   [[nodiscard]] Result<Removal> remove_container(const ContainerId& id);
 
-  /// One step of ending all that lives in a container and removing its cgroup with all below; never
-  /// waits. To be repeated, at best when `events` says so, until `done` is set or it fails. It goes
-  /// on with the cgroup that the first step found, not with a later one of the same name.
+  /// The first step of ending all that lives in a container and removing its cgroup with all below.
+  /// Never waits: unless it is `done`, or fails, `continue_removal` has to follow.
   [[nodiscard]] Result<RemovalStep> remove_container_by_force(const ContainerId& id);
+
+  /// The next step, at best when `events` says so, for the cgroup that the first one found.
+  [[nodiscard]] Result<RemovalStep> continue_removal(const ContainerId& id, std::uint64_t inode);
 
   /// What keeps a removal by force from ending: `Fault::timed_out`, naming the processes that are
   /// left, or those of them that cannot be killed (state D) when there are any.
-  [[nodiscard]] Error explain_remnant(const ContainerId& id) const;
+  [[nodiscard]] Error explain_remnant(const ContainerId& id, std::uint64_t inode) const;
 
   [[nodiscard]] Result<ContainerParent> inspect_container_parent();
 
@@ -200,12 +209,15 @@ class CgroupTree {
   Result<std::vector<std::string>> parents_of_containers();
   Result<Removal> remove_below(const std::string& parent, const ContainerId& id);
   Result<std::optional<Doomed>> find_doomed(const ContainerId& id);
+  Result<RemovalStep> step(const ContainerId& id, std::uint64_t inode);
   Result<bool> end_and_remove(Doomed& doomed);
   Result<bool> try_to_remove(Doomed& doomed);
   Result<bool> is_there(const Doomed& doomed) const;
+  Result<bool> remove_all_below(Doomed& doomed, std::chrono::steady_clock::time_point until);
   Result<void> kill_all(Doomed& doomed);
   Result<void> kill_each(Doomed& doomed);
   Result<bool> lives_in(const std::string& process, const std::string& path) const;
+  Result<bool> lives_here(const Doomed& doomed) const;
 
   Process describe(int pid) const;
   Result<std::vector<Process>> processes_of(const std::string& path) const;
@@ -219,9 +231,8 @@ class CgroupTree {
   ContainerPlan plan_;
   std::unique_ptr<Host> tree_;  ///< confined to the mount point
   std::string mount_root_;
-  std::optional<std::uint64_t> leaf_inode_;    ///< of the leaf that this process moved into
   std::unique_ptr<Parent> known_parent_;       ///< found once, true for as long as it is there
-  std::map<std::string, Doomed> doomed_;       ///< by id
+  std::map<std::uint64_t, Doomed> doomed_;     ///< by inode
   std::map<std::uint64_t, Observation> seen_;  ///< of containers, by inode
 };
 

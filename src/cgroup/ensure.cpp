@@ -95,7 +95,7 @@ Result<EnsureReport> CgroupTree::ensure(Placement placement, Evacuate evacuate) 
   auto report = ensure_at(*site, evacuate);
   if (!report) return report;
   report->placement = placement;
-  plan_.ensured->store(placement);
+  plan_.progress->ensured = placement;
   return report;
 }
 

@@ -102,8 +102,17 @@ struct CgroupTree::Evacuation {
 struct CgroupTree::Doomed {
   std::string path;
   std::uint64_t inode = 0;
-  std::unique_ptr<Host> inside;
+  std::shared_ptr<Host> inside;
   std::shared_ptr<Watch> events;
+
+  /// How far the removal of what is below it has come: directories still to be looked at, the next
+  /// one last, relative to a directory on the way down.
+  struct Descent {
+    std::shared_ptr<Host> from;
+    std::vector<std::string> pending;
+  };
+  std::vector<Descent> descents;
+  bool cut_short = false;
 };
 
 /// What earlier looks at a container showed.

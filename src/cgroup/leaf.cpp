@@ -175,10 +175,11 @@ Result<bool> CgroupTree::is_our_leaf(const std::string& path) const {
   const bool unmarked_for_certain =
       mark.error().op == "getxattr" && (is(mark.error(), ENODATA) || is(mark.error(), EOPNOTSUPP));
   if (!unmarked_for_certain) return mark.error();
-  if (!leaf_inode_) return false;
+  const std::uint64_t leaf_inode = plan_.progress->leaf_inode;
+  if (leaf_inode == 0) return false;
   const auto info = tree_->stat(path);
   if (!info) return info.error();
-  return info->inode == *leaf_inode_;
+  return info->inode == leaf_inode;
 }
 
 // True when the leaf had to be made.
@@ -200,7 +201,7 @@ Result<bool> CgroupTree::enter_leaf(const std::string& leaf) {
   }
   // In use from here on: it stays, whatever becomes of the rest.
   const bool is_new = !made.keep().empty();
-  if (const auto info = tree_->stat(leaf)) leaf_inode_ = info->inode;
+  if (const auto info = tree_->stat(leaf)) plan_.progress->leaf_inode = info->inode;
   const auto scope = own_scope();
   if (scope && scope->in_leaf) return is_new;
   Error error{.code = Fault::not_read_back, .op = "write 0", .path = shown(leaf)};

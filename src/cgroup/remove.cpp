@@ -18,6 +18,9 @@ using cgroup::is;
 using cgroup::is_gone;
 using cgroup::self;
 
+// How long one step may keep the next caller waiting.
+constexpr std::chrono::milliseconds longest_step{100};
+
 bool is_populated(const std::string& events) {
   return events.find("populated 1") != std::string::npos;
 }
@@ -29,39 +32,6 @@ Result<std::vector<std::string>> directories_in(const Host& host, const std::str
   for (const DirectoryEntry& entry : *entries)
     if (entry.is_directory) paths.push_back(child(path, entry.name));
   return paths;
-}
-
-// Depth first, and without recursion: whoever lives in a container may nest cgroups as deep as
-// memory lasts, and go on making them. True once nothing is below the directory that this host was
-// entered at; false while something in there is populated, or when `until` has come.
-Result<bool> remove_all_below(Host& host, std::chrono::steady_clock::time_point until) {
-  // A path longer than this is walked from a descriptor on the way (PATH_MAX is 4,096).
-  constexpr std::size_t longest = 3000;
-  std::vector<std::string> pending{""};
-  while (!pending.empty()) {
-    if (host.now() > until) return false;
-    const std::string at = pending.back();
-    const auto children = directories_in(host, at);
-    if (!children) {
-      if (!is_gone(children.error())) return children.error();
-      pending.pop_back();
-    } else if (children->empty()) {
-      pending.pop_back();
-      if (at.empty()) return true;
-      const auto removed = host.remove_directory(at);
-      if (removed || is_gone(removed.error())) continue;
-      if (is(removed.error(), EBUSY)) return false;
-      return removed.error();
-    } else if (at.size() > longest) {
-      const auto deeper = host.enter(at);
-      if (!deeper) return deeper.error();
-      auto emptied = remove_all_below(**deeper, until);
-      if (!emptied || !*emptied) return emptied;
-    } else {
-      pending.insert(pending.end(), children->begin(), children->end());
-    }
-  }
-  return true;
 }
 
 /// A cgroup whose processes stand still until this ends; nothing on a kernel without a freezer.
@@ -165,25 +135,64 @@ Result<std::optional<CgroupTree::Doomed>> CgroupTree::find_doomed(const Containe
 }
 
 Result<RemovalStep> CgroupTree::remove_container_by_force(const ContainerId& id) {
-  auto known = doomed_.find(id.str());
-  if (known == doomed_.end()) {
-    auto found = find_doomed(id);
-    if (!found) return found.error();
-    if (!*found) return RemovalStep{Removal{id.str(), false}, nullptr};
-    if (const auto ours = lives_in("self", (*found)->path); !ours || *ours) {
-      if (!ours) return ours.error();
-      Error error{.code = Fault::occupied, .op = "kill", .path = shown((*found)->path)};
-      error.detail = "surveyd itself lives in this cgroup";
-      error.processes.push_back(describe(::getpid()));
-      return error;
-    }
-    known = doomed_.emplace(id.str(), std::move(**found)).first;
+  auto found = find_doomed(id);
+  if (!found) return found.error();
+  if (!*found) return RemovalStep{.done = Removal{id.str(), false}};
+  Doomed& doomed = **found;
+  const auto ours = lives_here(doomed);
+  if (!ours) return ours.error();
+  if (*ours) {
+    Error error{.code = Fault::occupied, .op = "kill", .path = shown(doomed.path)};
+    error.detail = "surveyd itself lives in this cgroup";
+    error.processes.push_back(describe(::getpid()));
+    return error;
   }
-  auto removed = end_and_remove(known->second);
-  if (removed && !*removed) return RemovalStep{std::nullopt, known->second.events};
-  doomed_.erase(known);
+  // Another caller may have begun it.
+  const std::uint64_t inode = doomed.inode;
+  doomed_.try_emplace(inode, std::move(doomed));
+  return step(id, inode);
+}
+
+Result<RemovalStep> CgroupTree::continue_removal(const ContainerId& id, std::uint64_t inode) {
+  // Somebody else's step may have been the last one.
+  if (!doomed_.contains(inode)) return RemovalStep{.done = Removal{id.str(), true}};
+  return step(id, inode);
+}
+
+Result<RemovalStep> CgroupTree::step(const ContainerId& id, std::uint64_t inode) {
+  Doomed& doomed = doomed_.at(inode);
+  auto removed = end_and_remove(doomed);
+  if (removed && !*removed)
+    return RemovalStep{
+        .done = {}, .inode = inode, .events = doomed.events, .cut_short = doomed.cut_short};
+  doomed_.erase(inode);
   if (!removed) return removed.error();
-  return RemovalStep{Removal{id.str(), true}, nullptr};
+  return RemovalStep{.done = Removal{id.str(), true}};
+}
+
+// Whether the daemon is in this cgroup or below, where killing would mean itself.
+Result<bool> CgroupTree::lives_here(const Doomed& doomed) const {
+  const auto text = host_.read("/proc/self/cgroup");
+  if (!text) return text.error();
+  const auto own = parse::cgroup_v2_path(*text);
+  if (own && cgroup::relative_to_mount(*own, mount_root_)) return lives_in("self", doomed.path);
+  // Our own cgroup has no name in this tree (the host's may be mounted in a private namespace), but
+  // we are listed where we live.
+  const std::string self_pid = std::to_string(::getpid());
+  std::vector<std::string> pending{""};
+  while (!pending.empty()) {
+    const std::string at = pending.back();
+    pending.pop_back();
+    const auto procs = doomed.inside->read(child(at, "cgroup.procs"));
+    if (!procs && !is_gone(procs.error()) && !is(procs.error(), EOPNOTSUPP)) return procs.error();
+    if (procs) {
+      const auto pids = parse::words(*procs);
+      if (std::find(pids.begin(), pids.end(), self_pid) != pids.end()) return true;
+    }
+    if (const auto children = directories_in(*doomed.inside, at))
+      pending.insert(pending.end(), children->begin(), children->end());
+  }
+  return false;
 }
 
 // True once it is gone, false while something in it is still to die.
@@ -207,8 +216,7 @@ Result<bool> CgroupTree::try_to_remove(Doomed& doomed) {
   }
   // Not an empty cgroup.procs: exiting tasks are hidden from it while they still count.
   if (is_populated(*events)) return false;
-  const auto emptied =
-      remove_all_below(*doomed.inside, host_.now() + std::chrono::milliseconds{200});
+  const auto emptied = remove_all_below(doomed, host_.now() + longest_step);
   if (!emptied || !*emptied) return emptied;
   // By name, so only while the name still means the same cgroup.
   const auto there = is_there(doomed);
@@ -218,6 +226,51 @@ Result<bool> CgroupTree::try_to_remove(Doomed& doomed) {
   if (removed) return true;
   if (is(removed.error(), EBUSY)) return false;
   return removed.error();
+}
+
+// Depth first, and without recursion: whoever lives in a container may nest cgroups as deep as
+// memory lasts, and go on making them. True once nothing is below it any more; false while
+// something in there is populated, or when `until` has come.
+Result<bool> CgroupTree::remove_all_below(Doomed& doomed,
+                                          std::chrono::steady_clock::time_point until) {
+  // A path longer than this is walked from a descriptor on the way: the kernel takes no more than
+  // 4,096 bytes at once, and looks up each part of it every time.
+  constexpr std::size_t longest = 400;
+  auto descents = std::exchange(doomed.descents, {});
+  doomed.cut_short = false;
+  if (descents.empty()) descents.push_back({doomed.inside, {""}});
+  while (!descents.empty()) {
+    auto& [from, pending] = descents.back();
+    if (pending.empty()) {
+      descents.pop_back();
+      continue;
+    }
+    if (host_.now() > until) {
+      doomed.descents = std::move(descents);
+      doomed.cut_short = true;
+      return false;
+    }
+    const std::string at = pending.back();
+    const auto children = directories_in(*from, at);
+    if (!children) {
+      if (!is_gone(children.error())) return children.error();
+      pending.pop_back();
+    } else if (children->empty()) {
+      pending.pop_back();
+      if (at.empty()) continue;  // removed from above
+      const auto removed = from->remove_directory(at);
+      if (removed || is_gone(removed.error())) continue;
+      if (is(removed.error(), EBUSY)) return false;
+      return removed.error();
+    } else if (at.size() > longest) {
+      auto deeper = from->enter(at);
+      if (!deeper) return deeper.error();
+      descents.push_back({std::shared_ptr<Host>{std::move(*deeper)}, {""}});
+    } else {
+      pending.insert(pending.end(), children->begin(), children->end());
+    }
+  }
+  return true;
 }
 
 // Whether its name still leads to the cgroup that was found at first.
@@ -282,21 +335,21 @@ Result<bool> CgroupTree::lives_in(const std::string& process, const std::string&
   return relative && (*relative == path || relative->starts_with(path + "/"));
 }
 
-Error CgroupTree::explain_remnant(const ContainerId& id) const {
+Error CgroupTree::explain_remnant(const ContainerId& id, std::uint64_t inode) const {
   Error error{.code = Fault::timed_out, .op = "remove", .path = id.str()};
-  const auto known = doomed_.find(id.str());
+  const auto known = doomed_.find(inode);
   if (known == doomed_.end()) return error;
   error.path = shown(known->second.path);
   name_occupants(known->second.path, error);
   const auto is_stuck = [](const Process& process) { return process.state == 'D'; };
-  const bool stuck = std::any_of(error.processes.begin(), error.processes.end(), is_stuck);
-  if (stuck) {
+  if (std::any_of(error.processes.begin(), error.processes.end(), is_stuck)) {
     std::erase_if(error.processes, [&](const Process& process) { return !is_stuck(process); });
     error.detail =
         "these processes wait in the kernel (state D), most often for a device or a file system, "
         "and end when that answers";
   } else {
-    error.detail = "its processes have been killed and are not gone yet";
+    error.detail = error.processes.empty() ? "there are many cgroups below it"
+                                           : "its processes have been killed and are not gone yet";
   }
   cgroup::add_detail(error, "surveyd goes on removing it in the background");
   return error;

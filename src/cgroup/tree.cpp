@@ -122,7 +122,7 @@ Result<CgroupTree::Parent> CgroupTree::parent_at(Placement placement) const {
 
 Result<CgroupTree::Parent> CgroupTree::parent_in_use() {
   if (const auto opened = open(); !opened) return opened.error();
-  const Placement ensured = plan_.ensured->load();
+  const Placement ensured = plan_.progress->ensured.load();
   const bool is_current =
       known_parent_ && (ensured == Placement::automatic || ensured == known_parent_->placement);
   if (is_current && tree_->stat(known_parent_->path)) return *known_parent_;

@@ -116,9 +116,13 @@ class Repair {
   void begin() {
     if (std::exchange(running_, true)) return;
     worker_.post([this] {
-      const auto parent = tree_.inspect_container_parent();
-      Result<EnsureReport> report =
-          parent ? tree_.ensure(parent->placement) : Result<EnsureReport>{parent.error()};
+      Result<EnsureReport> report = os_error(ENOMEM, "ensure");
+      try {
+        const auto parent = tree_.inspect_container_parent();
+        report = parent ? tree_.ensure(parent->placement) : parent.error();
+      } catch (const std::exception&) {
+        // Out of memory: the next survey tries again.
+      }
       boost::asio::post(executor_, [this, report = std::move(report)] { end(report); });
     });
   }

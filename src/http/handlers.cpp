@@ -302,33 +302,36 @@ Task<Response> remove_if_empty(Exchange& exchange, ContainerId id, std::optional
   co_return response;
 }
 
-// Until the reaper has done it, or the caller has waited long enough; the reaper goes on then.
-Task<Response> await_removal(Exchange& exchange, ContainerId id, RemovalStep step) {
-  Service& service = exchange.service;
-  struct State {
-    Timer finished;
-    std::optional<Result<Removal>> outcome;
-    bool answered = false;
-  };
-  const auto executor = co_await boost::asio::this_coro::executor;
-  const auto state = std::make_shared<State>(State{Timer{executor}, {}});
-  state->finished.expires_after(service.limits.removal_deadline);
-  service.cgroups.reaper.follow(id, step, [state, id](const Result<Removal>& outcome) {
-    state->outcome = outcome;
-    state->finished.cancel();
-    if (!state->answered) return;
-    if (outcome)
+// A removal by force that goes on after its first step, and whoever waits for its end.
+struct PendingRemoval {
+  Timer finished;
+  std::uint64_t inode = 0;
+  std::optional<Result<Removal>> outcome;
+  bool given_up = false;  ///< the caller has got another answer
+
+  void finish(const ContainerId& id, const Result<Removal>& result) {
+    outcome = result;
+    finished.cancel();
+    if (!given_up) return;
+    if (result)
       spdlog::info("container {} is removed now", id.str());
     else
-      spdlog::warn("container {} is not removed: {}", id.str(), to_string(outcome.error()));
-  });
-  co_await state->finished.async_wait(completion);
-  if (state->outcome && *state->outcome) co_return ok(json::removal(**state->outcome));
-  if (state->outcome) co_return problem(state->outcome->error());
+      spdlog::warn("container {} is not removed: {}", id.str(), to_string(result.error()));
+  }
+};
 
-  state->answered = true;
-  std::function<Error()> job = [&tree = service.cgroups.tree, id] {
-    return tree.explain_remnant(id);
+// Until the reaper has done it, or the caller has waited long enough; the reaper goes on then.
+Task<Response> await_removal(Exchange& exchange, ContainerId id,
+                             std::shared_ptr<PendingRemoval> pending) {
+  Service& service = exchange.service;
+  pending->finished.expires_after(service.limits.removal_deadline);
+  if (!pending->outcome) co_await pending->finished.async_wait(completion);
+  if (pending->outcome && *pending->outcome) co_return ok(json::removal(**pending->outcome));
+  if (pending->outcome) co_return problem(pending->outcome->error());
+
+  pending->given_up = true;
+  std::function<Error()> job = [&tree = service.cgroups.tree, id, inode = pending->inode] {
+    return tree.explain_remnant(id, inode);
   };
   const auto remnant = co_await on_worker<Error>(service.cgroups.worker,
                                                  service.limits.operation_deadline, std::move(job));
@@ -336,17 +339,30 @@ Task<Response> await_removal(Exchange& exchange, ContainerId id, RemovalStep ste
 }
 
 Task<Response> remove_by_force(Exchange& exchange, ContainerId id, std::optional<std::string> bad) {
-  std::function<Result<RemovalStep>(CgroupTree&)> act = [id](CgroupTree& tree) {
-    return tree.remove_container_by_force(id);
-  };
+  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto pending = std::make_shared<PendingRemoval>(PendingRemoval{Timer{executor}, 0, {}});
+  // What has been killed is the reaper's from then on, whether or not the caller still waits.
+  std::function<Result<RemovalStep>(CgroupTree&)> act =
+      [id, executor, pending, &reaper = exchange.service.cgroups.reaper](CgroupTree& tree) {
+        auto step = tree.remove_container_by_force(id);
+        if (step && !step->done)
+          boost::asio::post(executor, [id, pending, &reaper, step = *step] {
+            pending->inode = step.inode;
+            reaper.adopt(id, step, [id, pending](const Result<Removal>& outcome) {
+              pending->finish(id, outcome);
+            });
+          });
+        return step;
+      };
   const auto done = co_await change_unless<RemovalStep>(exchange, bad, std::move(act));
   Response response;
   if (auto failure = failure_of(exchange, "remove", bad, done)) {
+    pending->given_up = true;
     response = std::move(*failure);
   } else if (const RemovalStep& step = **done->result; step.done) {
     response = ok(json::removal(*step.done));
   } else {
-    Task<Response> rest = await_removal(exchange, id, step);
+    Task<Response> rest = await_removal(exchange, id, pending);
     response = co_await std::move(rest);
   }
   exchange.service.counters.cgroup_operation("kill", result_label(response));

@@ -19,10 +19,11 @@ struct Limits {
   std::size_t linger_bytes = 64 * 1024;
   std::size_t requests_per_connection = 10'000;
   std::size_t connections = 4'096;
-  std::size_t unix_connections = 64;                     ///< of these, kept for the Unix socket
-  std::chrono::milliseconds operation_deadline{10'000};  ///< of a cgroup operation
-  std::chrono::milliseconds removal_deadline{5'000};     ///< of a removal by force
-  std::chrono::milliseconds drain_deadline{4'000};       ///< of open requests at the end
+  std::size_t unix_connections = 64;  ///< of these, kept for the Unix socket
+  /// Of a cgroup operation: longer than an evacuation may take, so that its own answer arrives.
+  std::chrono::milliseconds operation_deadline{15'000};
+  std::chrono::milliseconds removal_deadline{5'000};  ///< of a removal by force
+  std::chrono::milliseconds drain_deadline{4'000};    ///< of open requests at the end
 };
 
 }  // namespace surveyd::http

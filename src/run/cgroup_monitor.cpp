@@ -115,21 +115,11 @@ void CgroupMonitor::look() {
   looking_ = true;
   worker_.post([this, counting, executor = executor_, changes = changes_] {
     Look seen;
-    if (const auto parent = tree_.inspect_container_parent()) {
-      std::set<std::string> paths;
-      for (const std::string& level : parent->levels) {
-        paths.insert(level + "/cgroup.subtree_control");
-        // Tells when the next level is removed; in the last one containers come and go.
-        if (level != parent->levels.back()) paths.insert(level);
-      }
-      const auto watched = changes->watch(paths);
-      if (watched)
-        seen.is_new = *watched;
-      else
-        seen.blind = watched.error();
+    try {
+      seen = take_look(*changes, counting);
+    } catch (const std::exception&) {
+      // Out of memory: the next survey looks again.
     }
-    if (counting)
-      if (const auto list = tree_.survey_containers()) seen.counts = count(*list);
     boost::asio::post(executor, [this, seen = std::move(seen)] {
       looking_ = false;
       if (seen.counts && hooks_.counted) hooks_.counted(*seen.counts);
@@ -137,6 +127,27 @@ void CgroupMonitor::look() {
       if (seen.blind && !std::exchange(is_blind_, true) && hooks_.blind) hooks_.blind(*seen.blind);
     });
   });
+}
+
+// On the worker.
+CgroupMonitor::Look CgroupMonitor::take_look(FileChanges& changes, bool counting) {
+  Look seen;
+  if (const auto parent = tree_.inspect_container_parent()) {
+    std::set<std::string> paths;
+    for (const std::string& level : parent->levels) {
+      paths.insert(level + "/cgroup.subtree_control");
+      // Tells when the next level is removed; in the last one containers come and go.
+      if (level != parent->levels.back()) paths.insert(level);
+    }
+    const auto watched = changes.watch(paths);
+    if (watched)
+      seen.is_new = *watched;
+    else
+      seen.blind = watched.error();
+  }
+  if (counting)
+    if (const auto list = tree_.survey_containers()) seen.counts = count(*list);
+  return seen;
 }
 
 }  // namespace surveyd::run

@@ -58,6 +58,7 @@ class CgroupMonitor {
   void expect(const Survey& survey);
   void await_changes();
   void look();
+  Look take_look(FileChanges& changes, bool counting);
 
   boost::asio::any_io_executor executor_;
   CgroupTree& tree_;

@@ -19,10 +19,11 @@ constexpr std::chrono::milliseconds longest_pause{10'000};
 }  // namespace
 
 struct Reaper::Remnant {
-  Remnant(const boost::asio::any_io_executor& executor, ContainerId container)
-      : id(std::move(container)), timer(executor), events(executor) {}
+  Remnant(const boost::asio::any_io_executor& executor, ContainerId container, std::uint64_t number)
+      : id(std::move(container)), inode(number), timer(executor), events(executor) {}
 
   ContainerId id;
+  std::uint64_t inode;
   boost::asio::steady_timer timer;
   /// A duplicate: the worker may close its own while this one is waited on.
   boost::asio::posix::stream_descriptor events;
@@ -36,13 +37,13 @@ Reaper::Reaper(boost::asio::any_io_executor executor, CgroupTree& tree, Worker& 
 
 Reaper::~Reaper() = default;
 
-void Reaper::follow(const ContainerId& id, const RemovalStep& step, Done done) {
-  auto& remnant = remnants_[id.str()];
+void Reaper::adopt(const ContainerId& id, const RemovalStep& step, Done done) {
+  auto& remnant = remnants_[step.inode];
   if (remnant) {
     remnant->waiting.push_back(std::move(done));
     return;
   }
-  remnant = std::make_shared<Remnant>(executor_, id);
+  remnant = std::make_shared<Remnant>(executor_, id, step.inode);
   remnant->waiting.push_back(std::move(done));
   const int descriptor = step.events ? step.events->descriptor() : -1;
   if (descriptor >= 0)
@@ -53,7 +54,7 @@ void Reaper::follow(const ContainerId& id, const RemovalStep& step, Done done) {
 
 std::set<std::string> Reaper::pending() const {
   std::set<std::string> ids;
-  for (const auto& [id, _] : remnants_) ids.insert(id);
+  for (const auto& [_, remnant] : remnants_) ids.insert(remnant->id.str());
   return ids;
 }
 
@@ -78,7 +79,7 @@ void Reaper::step(const std::shared_ptr<Remnant>& remnant) {
   worker_.post([this, remnant, executor = executor_] {
     auto taken = std::make_shared<Result<RemovalStep>>(os_error(ENOMEM, "remove"));
     try {
-      *taken = tree_.remove_container_by_force(remnant->id);
+      *taken = tree_.continue_removal(remnant->id, remnant->inode);
     } catch (const std::exception&) {
       // Out of memory: the next step may fare better.
       *taken = RemovalStep{};
@@ -88,6 +89,8 @@ void Reaper::step(const std::shared_ptr<Remnant>& remnant) {
         finish(remnant, taken->error());
       else if ((*taken)->done)
         finish(remnant, Removal{remnant->id.str(), true});
+      else if ((*taken)->cut_short)
+        this->step(remnant);  // others had their turn in between
       else
         await(remnant);
     });
@@ -95,7 +98,7 @@ void Reaper::step(const std::shared_ptr<Remnant>& remnant) {
 }
 
 void Reaper::finish(const std::shared_ptr<Remnant>& remnant, const Result<Removal>& outcome) {
-  remnants_.erase(remnant->id.str());
+  remnants_.erase(remnant->inode);
   for (const Done& done : std::exchange(remnant->waiting, {})) done(outcome);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,7 +31,7 @@ class Reaper {
 
   /// After a first step that was not the last: steps again when the cgroup's events change, and
   /// from 1 ms on at doubling intervals, up to 10 s. `done` gets the outcome.
-  void follow(const ContainerId& id, const RemovalStep& step, Done done);
+  void adopt(const ContainerId& id, const RemovalStep& step, Done done);
 
   /// The ids of what is still being removed.
   [[nodiscard]] std::set<std::string> pending() const;
@@ -46,7 +47,7 @@ class Reaper {
   boost::asio::any_io_executor executor_;
   CgroupTree& tree_;
   Worker& worker_;
-  std::map<std::string, std::shared_ptr<Remnant>> remnants_;
+  std::map<std::uint64_t, std::shared_ptr<Remnant>> remnants_;  ///< by inode
 };
 
 }  // namespace surveyd::run

@@ -24,8 +24,11 @@ class ForceErrnos : public testing::Test {
 
   static ContainerId id() { return ContainerId::parse("c1").value(); }
 
+  // The first one, or the next one for the cgroup that is pending.
   std::string step() {
-    const auto step = tree_.remove_container_by_force(id());
+    const auto step =
+        inode_ == 0 ? tree_.remove_container_by_force(id()) : tree_.continue_removal(id(), inode_);
+    inode_ = step ? step->inode : 0;
     if (!step) {
       const std::string name = errno_name(step.error().code);
       return "failed: " + (name.empty() ? step.error().code.message() : name);
@@ -41,6 +44,7 @@ class ForceErrnos : public testing::Test {
   inline static const std::string container_ = "/zlayer/containers/c1";
   FakeCgroupHost host_;
   CgroupTree tree_{host_, {}};
+  std::uint64_t inode_ = 0;
 };
 
 TEST_F(ForceErrnos, events_are_open_before_anything_is_killed) {
@@ -56,7 +60,7 @@ TEST_F(ForceErrnos, what_survives_the_kill_is_pending_and_nobody_waits_for_it) {
   EXPECT_EQ(step(), "pending");
   EXPECT_EQ(step(), "pending");
   EXPECT_EQ(host_.pauses(), 0);
-  const Error error = tree_.explain_remnant(id());
+  const Error error = tree_.explain_remnant(id(), inode_);
   EXPECT_EQ(error.code, Fault::timed_out);
   EXPECT_EQ(error.path, container_);
   ASSERT_EQ(error.processes.size(), 1U);
@@ -71,7 +75,7 @@ TEST_F(ForceErrnos, only_those_that_cannot_be_killed_are_named_when_there_are_an
   host_.make_unkillable(stuck);
   EXPECT_EQ(step(), "pending");
   (void)host_.start_process(container_, "newcomer");
-  const Error error = tree_.explain_remnant(id());
+  const Error error = tree_.explain_remnant(id(), inode_);
   ASSERT_EQ(error.processes.size(), 1U);
   EXPECT_EQ(error.processes[0].pid, stuck);
 }
@@ -94,6 +98,29 @@ TEST_F(ForceErrnos, a_later_container_of_the_same_name_is_not_touched) {
   EXPECT_EQ(step(), "removed");  // the one that was meant
   EXPECT_TRUE(host_.exists(container_));
   EXPECT_EQ(host_.cgroup_of(other), container_);
+}
+
+TEST_F(ForceErrnos, what_another_caller_has_finished_is_done) {
+  const int pid = start();
+  host_.make_unkillable(pid);
+  EXPECT_EQ(step(), "pending");
+  host_.end_process(pid);
+  EXPECT_TRUE(tree_.remove_container_by_force(id())->done->removed);
+  host_.make_cgroup(container_);
+  const int other = start();
+  EXPECT_EQ(step(), "removed");
+  EXPECT_EQ(host_.cgroup_of(other), container_);
+}
+
+TEST_F(ForceErrnos, a_new_request_means_the_cgroup_that_is_there_now) {
+  host_.make_unkillable(start());
+  EXPECT_EQ(step(), "pending");
+  host_.destroy_cgroup(container_);
+  host_.make_cgroup(container_);
+  const int other = start();
+  EXPECT_TRUE(tree_.remove_container_by_force(id())->done->removed);
+  EXPECT_EQ(host_.cgroup_of(other), "");
+  EXPECT_FALSE(host_.exists(container_));
 }
 
 TEST_F(ForceErrnos, one_that_is_exchanged_before_the_rmdir_is_not_touched) {
@@ -188,7 +215,9 @@ TEST_F(ForceErrnos, one_step_ends_even_if_there_is_always_more) {
   };
   host_.before(Op::list, machine_tree + container_, more);
   (void)start();
-  EXPECT_EQ(step(), "pending");
+  const auto first = tree_.remove_container_by_force(id());
+  EXPECT_FALSE(first->done);
+  EXPECT_TRUE(first->cut_short);
 }
 
 class ContainerAge : public ForceErrnos {

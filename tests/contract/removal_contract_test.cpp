@@ -19,13 +19,14 @@ class ForceContract : public CgroupContract {
 
   // Steps until it is over, as the daemon does.
   std::string force(CgroupTree& there, const char* container = "c1") {
-    for (int tries = 0; tries < 2000; ++tries) {
-      const auto step = there.remove_container_by_force(id(container));
-      if (!step) return told(step.error());
-      if (step->done) return told(Result<Removal>{*step->done});
-      host().pause(std::chrono::milliseconds{5});
+    auto step = there.remove_container_by_force(id(container));
+    for (int tries = 0; tries < 2000 && step && !step->done; ++tries) {
+      if (!step->cut_short) host().pause(std::chrono::milliseconds{5});
+      step = there.continue_removal(id(container), step->inode);
     }
-    return told(there.explain_remnant(id(container)));
+    if (!step) return told(step.error());
+    if (step->done) return told(Result<Removal>{*step->done});
+    return told(there.explain_remnant(id(container), step->inode));
   }
   std::string force() { return force(*here_); }
   bool exists(const std::string& cgroup) { return host().stat(tree + "/" + cgroup).has_value(); }
@@ -92,6 +93,16 @@ TEST_P(ForceContract, a_path_longer_than_the_kernel_takes_is_removed_all_the_sam
     at = at->enter(name).value();
   }
   EXPECT_EQ(force(), "c1 removed");
+}
+
+TEST_P(ForceContract, surveyd_knows_itself_where_its_own_cgroup_has_no_name) {
+  const std::string said =
+      run_in(container_(), View::host_tree_in_private_namespace, [this](Host& seen) {
+        CgroupTree there{seen, {name_}};
+        const std::string refusal = force(there);
+        return refusal.substr(0, refusal.find(std::to_string(::getpid())));
+      });
+  EXPECT_EQ(said, "failed: processes or child cgroups are in the way ");
 }
 
 TEST_P(ForceContract, surveyd_does_not_kill_itself) {
