@@ -167,6 +167,7 @@ class CgroupTree {
   struct Parent;
   struct Doomed;
   struct Evacuation;
+  struct Written;
   struct Observation;
   class Rollback;
 
@@ -191,8 +192,8 @@ class CgroupTree {
   std::vector<std::string> delegate_one_by_one(const std::string& control,
                                                const std::vector<std::string>& missing,
                                                std::vector<ControllerOutcome>& outcomes);
-  Result<void> enable(const std::string& level, const std::vector<std::string>& missing,
-                      bool is_real_root);
+  Result<Written> enable(const std::string& level, const std::vector<std::string>& missing,
+                         bool is_real_root);
   Result<void> keep_domain(const std::string& level, const std::vector<std::string>& taken,
                            Rollback& made);
   Error no_internal_processes(const std::string& level, const std::vector<std::string>& missing,

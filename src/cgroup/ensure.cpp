@@ -257,13 +257,13 @@ Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted,
   const auto real_root = is_real_root(level);
   if (!real_root) return real_root.error();
   const auto written = enable(level, missing, *real_root);
-  if (!written && written.error().code == Fault::occupied) return written.error();
+  if (!written) return written.error();
 
   Words taken;
-  if (written) {
+  if (written->taken) {
     taken = missing;
   } else {
-    Error error = written.error();
+    Error error = written->refusal;
     switch (error.code.value()) {
       case EINVAL:
       case ENOENT:
@@ -299,7 +299,8 @@ Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted,
 }
 
 // The combined write, once nobody lives in the cgroup; `Fault::occupied` names those who do.
-Result<void> CgroupTree::enable(const std::string& level, const Words& missing, bool is_real_root) {
+Result<CgroupTree::Written> CgroupTree::enable(const std::string& level, const Words& missing,
+                                               bool is_real_root) {
   constexpr int longest = 1000;  // milliseconds
   for (int waited = 0;; ++waited) {
     // Looked at before anything is written: over resident processes the kernel would accept cpu,
@@ -316,8 +317,9 @@ Result<void> CgroupTree::enable(const std::string& level, const Words& missing, 
     if (residents->empty()) {
       auto written = tree_->write(child(level, "cgroup.subtree_control"), changing('+', missing));
       // Processes that left a moment ago keep it busy for an instant.
-      if (written || !is(written.error(), EBUSY) || is_real_root || waited == longest)
-        return written;
+      if (written) return Written{.taken = true};
+      if (!is(written.error(), EBUSY) || is_real_root || waited == longest)
+        return Written{.taken = false, .refusal = written.error()};
     }
     tree_->pause(std::chrono::milliseconds{1});
   }

@@ -90,6 +90,12 @@ class CgroupTree::Rollback {
   std::map<std::string, std::string> enabled_;
 };
 
+/// A write that was made.
+struct CgroupTree::Written {
+  bool taken = false;
+  Error refusal{};  ///< why it was not
+};
+
 /// What became of the processes of a scope.
 struct CgroupTree::Evacuation {
   std::chrono::steady_clock::time_point until;
