@@ -166,7 +166,7 @@ class Tree:
                 fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
 
-        eventually(locked, "no other test uses the tree", 60)
+        eventually(locked, "no other test uses the tree", 300)
 
     def _restore(self):
         remove(self.own)

@@ -85,10 +85,6 @@ class Trace:
         self._tracer.communicate()
         self.calls = calls_of(self._output.read_text(encoding="utf-8", errors="replace"))
 
-    @property
-    def injected(self):
-        return [call for call in self.calls if call.injected]
-
 
 def calls_of(text):
     """What strace wrote about one thread."""
