@@ -46,7 +46,8 @@ CgroupMonitor::CgroupMonitor(boost::asio::any_io_executor executor, CgroupTree& 
       hooks_(std::move(hooks)),
       changes_(std::make_shared<FileChanges>()),
       inotify_(executor),
-      calm_(executor) {
+      calm_(executor),
+      next_repair_(executor) {
   if (const auto opened = changes_->open(); !opened) {
     is_blind_ = true;
     if (hooks_.blind) hooks_.blind(opened.error());
@@ -101,7 +102,15 @@ void CgroupMonitor::expect(const Survey& survey) {
     if (reported_.insert(name).second) news.push_back(name);
   if (!news.empty() && hooks_.lost) hooks_.lost(news);
   const auto now = steady_clock::now();
-  if (!hooks_.repair || now - repaired_at_ < between_repairs) return;
+  if (!hooks_.repair) return;
+  if (now - repaired_at_ < between_repairs) {
+    // Too soon after the last one: looked at again as soon as it may be.
+    next_repair_.expires_at(repaired_at_ + between_repairs);
+    next_repair_.async_wait([this](const boost::system::error_code& error) {
+      if (!error && hooks_.changed) hooks_.changed();
+    });
+    return;
+  }
   repaired_at_ = now;
   hooks_.repair();
 }

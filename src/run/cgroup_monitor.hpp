@@ -67,6 +67,7 @@ class CgroupMonitor {
   std::shared_ptr<FileChanges> changes_;  ///< the worker adds to it, this thread drains it
   boost::asio::posix::stream_descriptor inotify_;
   boost::asio::steady_timer calm_;
+  boost::asio::steady_timer next_repair_;
   bool looking_ = false;
   bool is_blind_ = false;
   std::chrono::steady_clock::time_point counted_at_{};

@@ -100,6 +100,13 @@ class Repair(DriftCase):
         )
         self.assertEqual(repairs, 1)
 
+    def test_what_is_withdrawn_right_after_a_repair_comes_back_as_well(self):
+        for _ in range(2):
+            control(self.parent, "-", self.tree.offered)
+            self.daemon.eventually(
+                lambda: self.tree.enabled(self.parent) == self.tree.offered, "all are back"
+            )
+
     def test_a_parent_that_is_removed_is_made_again(self):
         self.parent.rmdir()
         self.daemon.wait_for_log("has been ensured again")

@@ -43,9 +43,10 @@ def words(path):
 
 
 def control(path, sign, controllers):
-    """Enables ("+") or disables ("-") controllers for the children of a cgroup."""
-    for controller in sorted(controllers):
-        (path / "cgroup.subtree_control").write_text(sign + controller, encoding="ascii")
+    """Enables ("+") or disables ("-") controllers for the children of a cgroup, all at once."""
+    if controllers:
+        text = " ".join(sign + controller for controller in sorted(controllers))
+        (path / "cgroup.subtree_control").write_text(text, encoding="ascii")
 
 
 def enter(path):
