@@ -100,6 +100,8 @@ struct ContainerList {
   std::string container_parent;
   Placement placement = Placement::host;
   bool exists = false;
+  std::vector<std::string> offered;  ///< `cgroup.controllers` of the base: what could be delegated
+  std::vector<std::string> delegated;  ///< `cgroup.subtree_control` of the container parent
   std::vector<ContainerCgroup> containers;
 };
 
@@ -205,7 +207,8 @@ class CgroupTree {
   Result<EnsureReport> evacuate_and_ensure(const Site& site, const std::string& leaf, Evacuate whom,
                                            Evacuation& evacuation);
   Result<void> evacuate(const std::string& scope, const std::string& leaf, Evacuation& evacuation);
-  Result<void> move(int pid, const std::string& leaf);
+  Result<bool> move(const Process& process, const std::string& scope, const std::string& leaf,
+                    Evacuation& evacuation);
 
   Result<std::vector<std::string>> parents_of_containers();
   Result<Removal> remove_below(const std::string& parent, const ContainerId& id);
@@ -217,6 +220,7 @@ class CgroupTree {
   Result<bool> remove_all_below(Doomed& doomed, std::chrono::steady_clock::time_point until);
   Result<void> kill_all(Doomed& doomed);
   Result<void> kill_each(Doomed& doomed);
+  Result<std::string> cgroup_of(const std::string& process) const;
   Result<bool> lives_in(const std::string& process, const std::string& path) const;
   Result<bool> lives_here(const Doomed& doomed) const;
 

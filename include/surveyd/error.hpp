@@ -22,9 +22,10 @@ enum class Fault {
 
 /// A process that an operation meets.
 struct Process {
-  int pid = 0;           ///< as seen from surveyd's pid namespace; 0 when it lives in another one
-  std::string command;   ///< `/proc/<pid>/comm`, empty when it could not be read
-  char state = 0;        ///< as in `/proc/<pid>/stat`: 'R', 'S', 'D', …; 0 when it is not known
+  int pid = 0;          ///< as seen from surveyd's pid namespace; 0 when it lives in another one
+  std::string command;  ///< `/proc/<pid>/comm`, empty when it could not be read
+  char state = 0;       ///< as in `/proc/<pid>/stat`: 'R', 'S', 'D', …; 0 when it is not known
+  bool kernel_thread = false;
   bool exiting = false;  ///< it has begun to end, which may take a while: its memory is freed first
 };
 

@@ -73,6 +73,9 @@ class Surveyor {
   /// one that runs.
   void survey_afresh();
 
+  /// The generation of the last survey that has begun.
+  [[nodiscard]] std::uint64_t begun() const { return generation_; }
+
   /// The last good snapshot; null before the first.
   [[nodiscard]] const Published& current() const { return current_; }
 

@@ -25,6 +25,7 @@ Process CgroupTree::describe(int pid) const {
   if (auto stat = parse::process_stat(*text)) {
     process.command = std::move(stat->command);
     process.state = stat->state;
+    process.kernel_thread = stat->is_kernel_thread();
     process.exiting = stat->is_exiting();
   }
   return process;
@@ -83,8 +84,17 @@ bool CgroupTree::ran_meanwhile(const std::string& path, Observation& observation
 Result<ContainerList> CgroupTree::look_at_containers(bool in_full) {
   const auto parent = parent_in_use();
   if (!parent) return parent.error();
-  ContainerList list{shown(parent->path), parent->placement, parent->exists, {}};
+  ContainerList list;
+  list.container_parent = shown(parent->path);
+  list.placement = parent->placement;
+  list.exists = parent->exists;
   if (!list.exists) return list;
+  if (in_full) {
+    if (const auto text = tree_->read(child(parent->base, "cgroup.controllers")))
+      list.offered = parse::words(*text);
+    if (const auto text = tree_->read(child(parent->path, "cgroup.subtree_control")))
+      list.delegated = parse::words(*text);
+  }
 
   const auto entries = tree_->list(self(parent->path));
   if (!entries) return entries.error();
@@ -97,7 +107,7 @@ Result<ContainerList> CgroupTree::look_at_containers(bool in_full) {
     if (!events) continue;  // removed since it was listed
     ContainerCgroup container;
     container.id = entry.name;
-    container.populated = events->find("populated 1") != std::string::npos;
+    container.populated = cgroup::is_populated(*events);
 
     const auto known = seen_.find(entry.inode);
     const bool is_new = known == seen_.end();

@@ -33,12 +33,6 @@ std::string changing(char sign, const Words& controllers) {
   return text;
 }
 
-std::string joined(const Words& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
 void record(std::vector<ControllerOutcome>& outcomes, const std::string& name, const char* reason,
             const Error& error) {
   const auto known =
@@ -96,6 +90,7 @@ Result<EnsureReport> CgroupTree::ensure(Placement placement, Evacuate evacuate) 
   if (!report) return report;
   report->placement = placement;
   plan_.progress->ensured = placement;
+  known_parent_.reset();
   return report;
 }
 
@@ -292,7 +287,7 @@ Result<void> CgroupTree::delegate(const std::string& level, const Words& wanted,
     }
   }
   if (taken.empty() || *real_root) {
-    if (!taken.empty()) made.enabled(level, joined(taken));
+    if (!taken.empty()) made.enabled(level, parse::joined(taken));
     return {};
   }
   return keep_domain(level, taken, made);
@@ -327,7 +322,7 @@ Result<CgroupTree::Written> CgroupTree::enable(const std::string& level, const W
 
 // A process that came in between the look and the write makes a thread root of it after all.
 Result<void> CgroupTree::keep_domain(const std::string& level, const Words& taken, Rollback& made) {
-  made.enabled(level, joined(taken));
+  made.enabled(level, parse::joined(taken));
   const auto type = tree_->read(child(level, "cgroup.type"));
   // What cannot be read is no domain for certain.
   if (!type) return type.error();

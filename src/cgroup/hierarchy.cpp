@@ -24,12 +24,6 @@ constexpr std::array<InitialNamespace, 3> initial_namespaces = {
      {"pid", "/proc/self/ns/pid", 0xEFFFFFFC},
      {"user", "/proc/self/ns/user", 0xEFFFFFFD}}};
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
 Hierarchy explain_missing_v2(const Result<std::string>& mountinfo) {
   const std::string at = std::string{mount_point};
   if (!mountinfo) return {Version::none, at + " is not a cgroup v2 file system", {}};
@@ -140,9 +134,9 @@ std::string Place::explanation() const {
     return path + " does not accept a new directory: " + error.op + " " + error.path + ": " +
            errno_name(error.code);
   }
-  if (usable()) return path + " accepts a new directory and offers " + joined(controllers);
+  if (usable()) return path + " accepts a new directory and offers " + parse::joined(controllers);
   return path + " accepts a new directory but offers none of cpu, memory, pids" +
-         (controllers.empty() ? "" : " (only " + joined(controllers) + ")");
+         (controllers.empty() ? "" : " (only " + parse::joined(controllers) + ")");
 }
 
 Place inspect(const Host& host, const std::string& path) {

@@ -61,7 +61,8 @@ class CgroupTree::Rollback {
     paths_.push_back(path);
   }
   void enabled(const std::string& level, const std::string& controllers) {
-    enabled_[level] = controllers;
+    std::string& names = enabled_[level];
+    names += (names.empty() ? "" : ", ") + controllers;
   }
   void disabled(const std::string& level) { enabled_.erase(level); }
   /// Controllers by level; after `undo` only of levels that are still there.
@@ -102,6 +103,8 @@ struct CgroupTree::Evacuation {
   std::set<int> tried;
   std::vector<Process> moved;       ///< the daemon among them
   std::vector<std::string> stayed;  ///< one sentence for each that could not be moved
+
+  void stay(const Process& process, const Error& error);
 };
 
 /// A container that is removed by force, pinned: a later cgroup of the same name is another one.
@@ -154,6 +157,11 @@ namespace cgroup {
 /// The cgroup went away while it was worked on: its directory is gone, or it is dying.
 [[nodiscard]] inline bool is_gone(const Error& error) {
   return is(error, ENOENT) || is(error, ENODEV);
+}
+
+/// The text of `cgroup.events`: a live process is somewhere below.
+[[nodiscard]] inline bool is_populated(const std::string& events) {
+  return events.find("populated 1") != std::string::npos;
 }
 
 inline void add_detail(Error& error, const std::string& sentence) {

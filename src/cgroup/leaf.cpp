@@ -107,6 +107,7 @@ Result<void> CgroupTree::evacuate(const std::string& scope, const std::string& l
           "one";
       return error;
     }
+    std::vector<Process> forking;
     for (const std::string& word : words) {
       int pid = 0;
       std::from_chars(word.data(), word.data() + word.size(), pid);
@@ -118,47 +119,58 @@ Result<void> CgroupTree::evacuate(const std::string& scope, const std::string& l
         return error;
       }
       const Process process = describe(pid);
-      const auto moved = move(pid, leaf);
-      if (moved) {
-        // The kernel takes the write for one that is exiting, too, and leaves it where it is.
-        if (!process.exiting) evacuation.moved.push_back(process);
-      } else if (is(moved.error(), EBUSY) || is(moved.error(), EOPNOTSUPP)) {
-        return explain_move(moved.error());  // nobody else will fare better
-      } else if (!is(moved.error(), ESRCH)) {
-        evacuation.stayed.push_back("process " + word + " (" + process.command +
-                                    ") cannot be moved: " + errno_name(moved.error().code) + ", " +
-                                    why_not_moved(moved.error()));
-      }
+      const auto moved = move(process, scope, leaf, evacuation);
+      if (!moved) return moved.error();
+      if (!*moved) forking.push_back(process);
     }
+    // A fork is over in a moment: all of them are waited for together.
+    for (int round = 0; round < 5 && !forking.empty(); ++round) {
+      tree_->pause(std::chrono::milliseconds{30});
+      std::vector<Process> still;
+      for (const Process& process : forking) {
+        const auto moved = move(process, scope, leaf, evacuation);
+        if (!moved) return moved.error();
+        if (!*moved) still.push_back(process);
+      }
+      forking = std::move(still);
+    }
+    for (const Process& process : forking) evacuation.stay(process, os_error(EINVAL, "move"));
   }
   return {};
 }
 
-// One process a write: several are EINVAL.
-Result<void> CgroupTree::move(int pid, const std::string& leaf) {
-  const std::string procs = child(leaf, "cgroup.procs");
-  auto moved = tree_->write(procs, std::to_string(pid));
-  // A fork in progress, unless it is a thread of the kernel's own, which never moves.
-  for (int again = 0; again < 5 && !moved && is(moved.error(), EINVAL); ++again) {
-    const auto text = host_.read("/proc/" + std::to_string(pid) + "/stat");
-    const auto stat = text ? parse::process_stat(*text) : std::nullopt;
-    if (stat && stat->is_kernel_thread()) break;
-    tree_->pause(std::chrono::milliseconds{30});
-    moved = tree_->write(procs, std::to_string(pid));
+// One process a write: several are EINVAL. Right before it the process is asked for its cgroup: a
+// number that was listed may have been given to a process elsewhere by now. False while it forks;
+// fails where nobody else will fare better.
+Result<bool> CgroupTree::move(const Process& process, const std::string& scope,
+                              const std::string& leaf, Evacuation& evacuation) {
+  const std::string pid = std::to_string(process.pid);
+  const auto here = cgroup_of(pid);
+  if (here && *here != scope) return true;
+  const auto moved =
+      here ? tree_->write(child(leaf, "cgroup.procs"), pid) : Result<void>{here.error()};
+  if (moved) {
+    // The kernel takes the write for one that is exiting, too, and leaves it where it is.
+    if (!process.exiting) evacuation.moved.push_back(process);
+    return true;
   }
-  return moved;
+  const Error& error = moved.error();
+  if (is(error, EBUSY) || is(error, EOPNOTSUPP)) return explain_move(error);
+  // Its files in /proc go with the process.
+  const bool gone = is(error, ESRCH) || (!here && !host_.stat("/proc/" + pid));
+  if (gone) return true;
+  if (is(error, EINVAL) && !process.kernel_thread) return false;
+  evacuation.stay(process, error);
+  return true;
+}
+
+void CgroupTree::Evacuation::stay(const Process& process, const Error& error) {
+  stayed.push_back("process " + std::to_string(process.pid) + " (" + process.command +
+                   ") cannot be moved: " + errno_name(error.code) + ", " + why_not_moved(error));
 }
 
 Result<CgroupTree::Scope> CgroupTree::own_scope() const {
-  const auto text = host_.read("/proc/self/cgroup");
-  if (!text) return text.error();
-  const auto own = parse::cgroup_v2_path(*text);
-  if (!own) {
-    Error error{.code = Fault::no_usable_cgroup2, .op = "read", .path = "/proc/self/cgroup"};
-    error.detail = "this process has no cgroup v2 path";
-    return error;
-  }
-  auto path = cgroup::relative_to_mount(*own, mount_root_);
+  const auto path = cgroup_of("self");
   if (!path) return path.error();
   const auto in_leaf = is_our_leaf(*path);
   if (!in_leaf) return in_leaf.error();
@@ -192,11 +204,13 @@ Result<bool> CgroupTree::enter_leaf(const std::string& leaf) {
   };
   if (auto level = make_level(leaf, made); !level) return failed(level.error());
   // Marked first: killed right after the move, the next start still knows where it is.
+  const auto before = tree_->attribute(leaf, leaf_mark);
   const auto set = tree_->set_attribute(leaf, leaf_mark, marked);
   if (!set && !is(set.error(), EOPNOTSUPP)) return failed(set.error());
   // "0" is the writer itself: no pid that could be reused.
   if (const auto moved = tree_->write(child(leaf, "cgroup.procs"), "0"); !moved) {
-    if (set) (void)tree_->set_attribute(leaf, leaf_mark, unmarked);
+    if (set && (!before || *before != marked))
+      (void)tree_->set_attribute(leaf, leaf_mark, unmarked);
     return failed(explain_move(moved.error()));
   }
   // In use from here on: it stays, whatever becomes of the rest.

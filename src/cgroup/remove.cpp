@@ -16,14 +16,11 @@ namespace {
 using cgroup::child;
 using cgroup::is;
 using cgroup::is_gone;
+using cgroup::is_populated;
 using cgroup::self;
 
 // How long one step may keep the next caller waiting.
 constexpr std::chrono::milliseconds longest_step{100};
-
-bool is_populated(const std::string& events) {
-  return events.find("populated 1") != std::string::npos;
-}
 
 Result<std::vector<std::string>> directories_in(const Host& host, const std::string& path) {
   const auto entries = host.list(self(path));
@@ -172,10 +169,9 @@ Result<RemovalStep> CgroupTree::step(const ContainerId& id, std::uint64_t inode)
 
 // Whether the daemon is in this cgroup or below, where killing would mean itself.
 Result<bool> CgroupTree::lives_here(const Doomed& doomed) const {
-  const auto text = host_.read("/proc/self/cgroup");
-  if (!text) return text.error();
-  const auto own = parse::cgroup_v2_path(*text);
-  if (own && cgroup::relative_to_mount(*own, mount_root_)) return lives_in("self", doomed.path);
+  const auto own = cgroup_of("self");
+  if (own) return lives_in("self", doomed.path);
+  if (own.error().code != Fault::no_usable_cgroup2) return own.error();
   // Our own cgroup has no name in this tree (the host's may be mounted in a private namespace), but
   // we are listed where we live.
   const std::string self_pid = std::to_string(::getpid());
@@ -207,6 +203,7 @@ Result<bool> CgroupTree::end_and_remove(Doomed& doomed) {
 }
 
 Result<bool> CgroupTree::try_to_remove(Doomed& doomed) {
+  doomed.cut_short = false;
   auto events = doomed.events->read();
   if (!events) return events.error();
   if (is_populated(*events)) {
@@ -237,7 +234,6 @@ Result<bool> CgroupTree::remove_all_below(Doomed& doomed,
   // 4,096 bytes at once, and looks up each part of it every time.
   constexpr std::size_t longest = 400;
   auto descents = std::exchange(doomed.descents, {});
-  doomed.cut_short = false;
   if (descents.empty()) descents.push_back({doomed.inside, {""}});
   while (!descents.empty()) {
     auto& [from, pending] = descents.back();
@@ -326,21 +322,21 @@ Result<void> CgroupTree::kill_each(Doomed& doomed) {
 
 // Whether the process, "self" or a number, lives in this cgroup or below.
 Result<bool> CgroupTree::lives_in(const std::string& process, const std::string& path) const {
-  const auto text = host_.read("/proc/" + process + "/cgroup");
-  if (!text) return text.error();
-  const auto own = parse::cgroup_v2_path(*text);
-  if (!own) return false;
-  const auto relative = cgroup::relative_to_mount(*own, mount_root_);
+  const auto own = cgroup_of(process);
   // What cannot be named in this tree does not lie in it.
-  return relative && (*relative == path || relative->starts_with(path + "/"));
+  if (!own && own.error().code == Fault::no_usable_cgroup2) return false;
+  if (!own) return own.error();
+  return *own == path || own->starts_with(path + "/");
 }
 
 Error CgroupTree::explain_remnant(const ContainerId& id, std::uint64_t inode) const {
   Error error{.code = Fault::timed_out, .op = "remove", .path = id.str()};
   const auto known = doomed_.find(inode);
   if (known == doomed_.end()) return error;
-  error.path = shown(known->second.path);
-  name_occupants(known->second.path, error);
+  const Doomed& doomed = known->second;
+  error.path = shown(doomed.path);
+  // Only while the name still means the same cgroup.
+  if (const auto there = is_there(doomed); there && *there) name_occupants(doomed.path, error);
   const auto is_stuck = [](const Process& process) { return process.state == 'D'; };
   if (std::any_of(error.processes.begin(), error.processes.end(), is_stuck)) {
     std::erase_if(error.processes, [&](const Process& process) { return !is_stuck(process); });
@@ -348,7 +344,7 @@ Error CgroupTree::explain_remnant(const ContainerId& id, std::uint64_t inode) co
         "these processes wait in the kernel (state D), most often for a device or a file system, "
         "and end when that answers";
   } else {
-    error.detail = error.processes.empty() ? "there are many cgroups below it"
+    error.detail = error.processes.empty() ? "not all of the cgroups below it are removed yet"
                                            : "its processes have been killed and are not gone yet";
   }
   cgroup::add_detail(error, "surveyd goes on removing it in the background");

@@ -64,6 +64,18 @@ Result<std::optional<std::string>> CgroupTree::current_cgroup_v2_path() const {
   return path;
 }
 
+// Of a process, "self" or a number; relative to the tree.
+Result<std::string> CgroupTree::cgroup_of(const std::string& process) const {
+  const std::string path = "/proc/" + process + "/cgroup";
+  const auto text = host_.read(path);
+  if (!text) return text.error();
+  const auto own = parse::cgroup_v2_path(*text);
+  if (own) return cgroup::relative_to_mount(*own, mount_root_);
+  Error error{.code = Fault::no_usable_cgroup2, .op = "read", .path = path};
+  error.detail = "this process has no cgroup v2 path";
+  return error;
+}
+
 std::string CgroupTree::shown(const std::string& relative) const {
   // A root like "/.." names the host's tree seen from a private namespace: paths begin there.
   const bool plain = mount_root_.empty() || mount_root_ == "/" || mount_root_.starts_with("/..");

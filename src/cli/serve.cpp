@@ -4,7 +4,6 @@
 #include <iostream>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
@@ -17,6 +16,7 @@
 #include "cli/build_info.hpp"
 #include "cli/commands.hpp"
 #include "cli/log.hpp"
+#include "cli/repair.hpp"
 #include "host/process_usage.hpp"
 #include "host/real_host.hpp"
 #include "http/server.hpp"
@@ -101,50 +101,6 @@ void open_listeners(http::Server& server, http::Service& service, const Settings
   for (const std::string& address : settings.listen_remote) open_tcp(server, address, true, false);
   service.unix_socket = open_unix(server, settings);
 }
-
-/// Ensures again where a controller was lost, at the placement in use; never two at a time.
-class Repair {
- public:
-  Repair(boost::asio::io_context::executor_type executor, CgroupTree& tree, run::Worker& worker,
-         metrics::Counters& counters, Surveyor& surveyor)
-      : executor_(executor),
-        tree_(tree),
-        worker_(worker),
-        counters_(counters),
-        surveyor_(surveyor) {}
-
-  void begin() {
-    if (std::exchange(running_, true)) return;
-    worker_.post([this] {
-      Result<EnsureReport> report = os_error(ENOMEM, "ensure");
-      try {
-        const auto parent = tree_.inspect_container_parent();
-        report = parent ? tree_.ensure(parent->placement) : parent.error();
-      } catch (const std::exception&) {
-        // Out of memory: the next survey tries again.
-      }
-      boost::asio::post(executor_, [this, report = std::move(report)] { end(report); });
-    });
-  }
-
- private:
-  void end(const Result<EnsureReport>& report) {
-    running_ = false;
-    counters_.cgroup_operation("repair", report ? "ok" : "failed");
-    if (report)
-      spdlog::info("{} has been ensured again", report->container_parent);
-    else
-      spdlog::warn("the container parent cannot be repaired: {}", to_string(report.error()));
-    surveyor_.survey_afresh();
-  }
-
-  boost::asio::io_context::executor_type executor_;
-  CgroupTree& tree_;
-  run::Worker& worker_;
-  metrics::Counters& counters_;
-  Surveyor& surveyor_;
-  bool running_ = false;
-};
 
 std::optional<ino_t> inode_of(const std::string& path) {
   struct stat status {};
@@ -245,7 +201,9 @@ int run(const Settings& settings) {
                  to_string(error));
   };
   monitor.emplace(context.get_executor(), readable_tree, cgroup_reader, std::move(hooks));
-  service.ensured = [&monitor](const EnsureReport& report) { monitor->ensured(report); };
+  service.ensured = [&monitor, &surveyor](const EnsureReport& report) {
+    monitor->ensured(report, surveyor.begun());
+  };
   http::Server server{context, service};
   open_listeners(server, service, settings);
   const auto unix_inode = inode_of(service.unix_socket);
@@ -271,6 +229,8 @@ int run(const Settings& settings) {
   // Another instance may have taken the path over meanwhile.
   if (!service.unix_socket.empty() && inode_of(service.unix_socket) == unix_inode)
     ::unlink(service.unix_socket.c_str());
+  for (const std::string& id : reaper.pending())
+    spdlog::warn("container {} is not removed yet, and nobody goes on with it", id);
   const bool surveys_ended = surveyor.stop();
   const bool changes_ended = cgroup_worker.stop(std::chrono::milliseconds{200});
   const bool reads_ended = cgroup_reader.stop(std::chrono::milliseconds{200});

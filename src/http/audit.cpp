@@ -36,9 +36,10 @@ void audit(const Decision& decision) {
   static Budget refused;
   const char* outcome = decision.allowed ? "allowed" : "refused";
   if (!(decision.allowed ? allowed : refused).take(outcome)) return;
-  spdlog::info("audit: {} uid={} transport={} route=\"{} {}\"{}{}", outcome,
+  spdlog::info("audit: {} uid={} transport={} route=\"{} {}\"{}{}{}{}", outcome,
                decision.uid ? std::to_string(*decision.uid) : "unknown", decision.transport,
-               decision.method, decision.route, decision.why.empty() ? "" : ": ", decision.why);
+               decision.method, decision.route, decision.subject.empty() ? "" : " of ",
+               decision.subject, decision.why.empty() ? "" : ": ", decision.why);
 }
 
 }  // namespace surveyd::http

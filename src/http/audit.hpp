@@ -12,7 +12,8 @@ struct Decision {
   std::string_view transport;
   std::string_view method;
   std::string_view route;
-  std::string_view why;  ///< of a refusal
+  std::string_view subject;  ///< what the change is about, already found well-formed; may be empty
+  std::string_view why;      ///< of a refusal
 };
 
 /// One line in the log. At most 20 a second of each outcome, so that nobody fills the disk, or

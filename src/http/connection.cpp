@@ -114,6 +114,7 @@ Connection::Step Connection::advance(RequestParser& parser) {
                listener_->label(),
                request_.method_text,
                routed_.route,
+               {},
                "as answered with status " + std::to_string(refusal_.status)});
       return Step::refused;
     }
@@ -255,7 +256,8 @@ asio::mutable_buffer Connection::input_space() {
 }
 
 Exchange Connection::exchange() {
-  return {service_, request_, listener_, peer_, routed_.route, routed_.parameter, routed_.query};
+  return {service_,      request_,          listener_,     peer_,
+          routed_.route, routed_.parameter, routed_.query, {}};
 }
 
 Response Connection::answer() {

@@ -122,7 +122,7 @@ Task<std::optional<Change<T>>> change(Exchange& exchange,
                                             service.limits.operation_deadline, std::move(job));
   if (done)
     audit({done->verdict.allowed, done->verdict.uid, exchange.listener->label(),
-           exchange.request.method_text, exchange.route, done->verdict.why});
+           exchange.request.method_text, exchange.route, exchange.subject, done->verdict.why});
   co_return done;
 }
 
@@ -309,10 +309,11 @@ struct PendingRemoval {
   std::optional<Result<Removal>> outcome;
   bool given_up = false;  ///< the caller has got another answer
 
-  void finish(const ContainerId& id, const Result<Removal>& result) {
+  void finish(const ContainerId& id, const Result<Removal>& result, metrics::Counters& counters) {
     outcome = result;
     finished.cancel();
     if (!given_up) return;
+    counters.cgroup_operation("reap", result ? "ok" : "failed");
     if (result)
       spdlog::info("container {} is removed now", id.str());
     else
@@ -320,21 +321,27 @@ struct PendingRemoval {
   }
 };
 
+Response outcome_of(const PendingRemoval& pending) {
+  const Result<Removal>& outcome = *pending.outcome;
+  return outcome ? ok(json::removal(*outcome)) : problem(outcome.error());
+}
+
 // Until the reaper has done it, or the caller has waited long enough; the reaper goes on then.
 Task<Response> await_removal(Exchange& exchange, ContainerId id,
                              std::shared_ptr<PendingRemoval> pending) {
   Service& service = exchange.service;
   pending->finished.expires_after(service.limits.removal_deadline);
   if (!pending->outcome) co_await pending->finished.async_wait(completion);
-  if (pending->outcome && *pending->outcome) co_return ok(json::removal(**pending->outcome));
-  if (pending->outcome) co_return problem(pending->outcome->error());
+  if (pending->outcome) co_return outcome_of(*pending);
 
-  pending->given_up = true;
   std::function<Error()> job = [&tree = service.cgroups.tree, id, inode = pending->inode] {
     return tree.explain_remnant(id, inode);
   };
   const auto remnant = co_await on_worker<Error>(service.cgroups.worker,
                                                  service.limits.operation_deadline, std::move(job));
+  // It may have ended while that was asked.
+  if (pending->outcome) co_return outcome_of(*pending);
+  pending->given_up = true;
   co_return problem(remnant ? *remnant : too_late("remove"));
 }
 
@@ -343,13 +350,14 @@ Task<Response> remove_by_force(Exchange& exchange, ContainerId id, std::optional
   const auto pending = std::make_shared<PendingRemoval>(PendingRemoval{Timer{executor}, 0, {}});
   // What has been killed is the reaper's from then on, whether or not the caller still waits.
   std::function<Result<RemovalStep>(CgroupTree&)> act =
-      [id, executor, pending, &reaper = exchange.service.cgroups.reaper](CgroupTree& tree) {
+      [id, executor, pending, &reaper = exchange.service.cgroups.reaper,
+       &counters = exchange.service.counters](CgroupTree& tree) {
         auto step = tree.remove_container_by_force(id);
         if (step && !step->done)
-          boost::asio::post(executor, [id, pending, &reaper, step = *step] {
+          boost::asio::post(executor, [id, pending, &reaper, &counters, step = *step] {
             pending->inode = step.inode;
-            reaper.adopt(id, step, [id, pending](const Result<Removal>& outcome) {
-              pending->finish(id, outcome);
+            reaper.adopt(id, step, [id, pending, &counters](const Result<Removal>& outcome) {
+              pending->finish(id, outcome, counters);
             });
           });
         return step;
@@ -365,7 +373,7 @@ Task<Response> remove_by_force(Exchange& exchange, ContainerId id, std::optional
     Task<Response> rest = await_removal(exchange, id, pending);
     response = co_await std::move(rest);
   }
-  exchange.service.counters.cgroup_operation("kill", result_label(response));
+  exchange.service.counters.cgroup_operation("force_remove", result_label(response));
   co_return response;
 }
 
@@ -377,6 +385,7 @@ Task<Response> delete_container(Exchange& exchange) {
   std::optional<std::string> bad;
   if (const auto body = json::no_request(exchange.request.body); !body) bad = body.error().detail;
   const bool force = exchange.query == "force=true";
+  exchange.subject = id->str() + (force ? " force" : "");
   if (!force && !exchange.query.empty() && exchange.query != "force=false")
     bad = "the value of force has to be true or false";
   Task<Response> work =

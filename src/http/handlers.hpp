@@ -20,6 +20,7 @@ struct Exchange {
   std::string_view route;      ///< the pattern, for metrics and the audit
   std::string_view parameter;  ///< what stands for `{id}` in the pattern
   std::string_view query;      ///< `name=value`, or empty
+  std::string subject{};       ///< what a change is about, for the audit
 };
 
 // One function a route. Those that answer from what is ready return a Response; those that wait for

@@ -128,6 +128,8 @@ std::string containers(const ContainerList& list, const std::set<std::string>& r
   ordered_json document = {{"container_parent", list.container_parent},
                            {"placement", to_string(list.placement)},
                            {"exists", list.exists},
+                           {"offered", list.offered},
+                           {"delegated", list.delegated},
                            {"containers", ordered_json::array()}};
   for (const ContainerCgroup& one : list.containers)
     document["containers"].push_back(

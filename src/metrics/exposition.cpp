@@ -209,7 +209,7 @@ std::string of_survey(const Survey& survey, const ProcessUsage& usage, const Bui
 // A counter that first appears with 1 hides its first increase from every rate().
 Counters::Counters() {
   for (const char* name : controller_names) cgroup_drift_[name] = 0;
-  for (const char* operation : {"ensure", "remove", "kill", "repair"})
+  for (const char* operation : {"ensure", "remove", "force_remove", "reap", "repair"})
     for (const char* result : {"ok", "refused", "failed"})
       cgroup_operations_[{operation, result}] = 0;
   for (const Mode from : mode_values)
@@ -304,7 +304,7 @@ std::string Counters::text(double cpu_seconds, std::size_t removals_pending) con
              });
   MetricFamily containers =
       gauges("surveyd_cgroup_containers",
-             "Container cgroups at the last look; the orphaned ones are empty as well.");
+             "Container cgroups at the last look; orphaned ones have been empty for a minute.");
   for (const auto& [state, count] : containers_)
     gauge(containers, static_cast<double>(count), {{"state", state}});
   families.push_back(std::move(containers));

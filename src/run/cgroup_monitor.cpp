@@ -23,8 +23,9 @@ constexpr std::chrono::seconds between_repairs{5};
 ContainerCounts count(const ContainerList& list) {
   ContainerCounts counts;
   for (const ContainerCgroup& container : list.containers) {
-    ++(container.populated ? counts.populated : counts.empty);
-    counts.orphaned += container.orphaned;
+    ++(container.populated  ? counts.populated
+       : container.orphaned ? counts.orphaned
+                            : counts.empty);
   }
   return counts;
 }
@@ -76,8 +77,8 @@ void CgroupMonitor::surveyed(const Survey& survey) {
   look();
 }
 
-void CgroupMonitor::ensured(const EnsureReport& report) {
-  ensured_at_ = std::chrono::system_clock::now();
+void CgroupMonitor::ensured(const EnsureReport& report, std::uint64_t begun) {
+  outdated_ = begun;
   expected_.clear();
   reported_.clear();
   for (const ControllerOutcome& one : report.controllers)
@@ -86,8 +87,7 @@ void CgroupMonitor::ensured(const EnsureReport& report) {
 
 void CgroupMonitor::expect(const Survey& survey) {
   if (survey.findings.status("cgroup_delegation") == Status::unknown) return;
-  // It may have looked before the ensure had done its work.
-  if (survey.run.surveyed_at < ensured_at_) return;
+  if (survey.run.generation <= outdated_) return;
   const auto words = parse::words(survey.findings.value("cgroup_delegation"));
   const std::set<std::string> delegated{words.begin(), words.end()};
   expected_.insert(delegated.begin(), delegated.end());

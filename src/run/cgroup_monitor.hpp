@@ -23,7 +23,7 @@ class Worker;
 /// How many container cgroups there are, by what goes on in them.
 struct ContainerCounts {
   std::size_t populated = 0;
-  std::size_t empty = 0;  ///< the orphaned ones among them
+  std::size_t empty = 0;  ///< but not for long enough to be
   std::size_t orphaned = 0;
 };
 
@@ -49,8 +49,9 @@ class CgroupMonitor {
 
   /// Every survey has to come by here.
   void surveyed(const Survey& survey);
-  /// What was delegated just now is what is expected from here on.
-  void ensured(const EnsureReport& report);
+  /// What was delegated just now is what is expected from here on. Surveys up to generation `begun`
+  /// may have looked before.
+  void ensured(const EnsureReport& report, std::uint64_t begun);
 
  private:
   struct Look;
@@ -72,7 +73,7 @@ class CgroupMonitor {
   bool is_blind_ = false;
   std::chrono::steady_clock::time_point counted_at_{};
   std::chrono::steady_clock::time_point repaired_at_{};
-  std::chrono::system_clock::time_point ensured_at_{};
+  std::uint64_t outdated_ = 0;      ///< the last generation that may have looked before an ensure
   std::set<std::string> expected_;  ///< delegated at some time since the last ensure
   std::set<std::string> reported_;  ///< lost, and `lost` has said so
 };

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "run/worker.hpp"
 
@@ -38,17 +39,18 @@ Reaper::Reaper(boost::asio::any_io_executor executor, CgroupTree& tree, Worker& 
 Reaper::~Reaper() = default;
 
 void Reaper::adopt(const ContainerId& id, const RemovalStep& step, Done done) {
-  auto& remnant = remnants_[step.inode];
-  if (remnant) {
-    remnant->waiting.push_back(std::move(done));
+  if (const auto known = remnants_.find(step.inode); known != remnants_.end()) {
+    known->second->waiting.push_back(std::move(done));
     return;
   }
-  remnant = std::make_shared<Remnant>(executor_, id, step.inode);
+  const auto remnant = std::make_shared<Remnant>(executor_, id, step.inode);
   remnant->waiting.push_back(std::move(done));
   const int descriptor = step.events ? step.events->descriptor() : -1;
-  if (descriptor >= 0)
-    if (const int copy = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0); copy >= 0)
-      remnant->events.assign(copy);
+  const int copy = descriptor < 0 ? -1 : ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  boost::system::error_code unwatched;
+  if (copy >= 0) remnant->events.assign(copy, unwatched);
+  if (unwatched) ::close(copy);  // the timer alone has to do
+  remnants_.emplace(step.inode, remnant);
   await(remnant);
 }
 

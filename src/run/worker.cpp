@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include <pthread.h>
 
@@ -30,6 +31,12 @@ struct Worker::State {
       }
       lock.lock();
     }
+    // What never ran is destroyed while its owners still wait for the end.
+    {
+      const auto dropped = std::exchange(tasks, {});
+      lock.unlock();
+    }
+    lock.lock();
     ended = true;
     changed.notify_all();
   }

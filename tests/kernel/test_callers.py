@@ -86,7 +86,7 @@ class Caller:
             try:
                 (path / "child" / "cgroup.procs").write_text(str(process.pid), encoding="ascii")
                 document = self._request(
-                    "kill", "DELETE", f"/cgroups/containers/{path.name}?force=true"
+                    "force_remove", "DELETE", f"/cgroups/containers/{path.name}?force=true"
                 )
                 self._expect(document, {"id": path.name, "removed": True})
                 self._expect(path.exists(), False)
@@ -198,7 +198,7 @@ class Callers(tree_case.HostCase):
                 ("ensure", "ok"): statuses["ensure", 200],
                 ("remove", "ok"): statuses["remove", 200],
                 ("remove", "refused"): statuses["remove", 409],
-                ("kill", "ok"): statuses["kill", 200],
+                ("force_remove", "ok"): statuses["force_remove", 200],
             }
         )
         self.assertEqual(self.counted() - before, expected)

@@ -215,7 +215,7 @@ TEST(EnsuredDocument, IsWholeWhenNothingHadToBeDone) {
 }
 
 TEST(ContainersDocument, ListsThem) {
-  ContainerList list{"/zlayer/containers", Placement::host, true, {}};
+  ContainerList list{"/zlayer/containers", Placement::host, true, {"cpu", "io"}, {"cpu"}, {}};
   const std::chrono::system_clock::time_point noon{std::chrono::hours{12}};
   list.containers = {{"a", true, 2, 1, {"cpu", "pids"}, noon, {}, false},
                      {"b\xff", false, 0, 0, {}, noon, noon + std::chrono::milliseconds{1}, true}};
@@ -223,6 +223,13 @@ TEST(ContainersDocument, ListsThem) {
   "container_parent": "/zlayer/containers",
   "placement": "host",
   "exists": true,
+  "offered": [
+    "cpu",
+    "io"
+  ],
+  "delegated": [
+    "cpu"
+  ],
   "containers": [
     {
       "id": "a",
@@ -257,10 +264,12 @@ TEST(ContainersDocument, ListsThem) {
 }
 
 TEST(ContainersDocument, IsAnEmptyListWithoutAParent) {
-  EXPECT_EQ(json::containers({"/zlayer/containers", Placement::host, false, {}}, {}), R"({
+  EXPECT_EQ(json::containers({"/zlayer/containers", Placement::host, false, {}, {}, {}}, {}), R"({
   "container_parent": "/zlayer/containers",
   "placement": "host",
   "exists": false,
+  "offered": [],
+  "delegated": [],
   "containers": []
 }
 )");
