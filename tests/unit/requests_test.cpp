@@ -46,9 +46,11 @@ TEST(EnsureRequest, TakesNoOtherPlacement) {
         << value;
 }
 
-TEST(EnsureRequest, MovesOnlyTheDaemonItself) {
-  EXPECT_TRUE(ensure_request(R"({"evacuate": "self"})"));
-  EXPECT_TRUE(ensure_request(R"({"evacuate": "self", "placement": "scope"})"));
+TEST(EnsureRequest, MovesOnlyTheDaemonItselfUnlessAskedOtherwise) {
+  EXPECT_EQ(ensure_request("")->evacuate, Evacuate::self);
+  EXPECT_EQ(ensure_request(R"({"evacuate": "self", "placement": "scope"})")->evacuate,
+            Evacuate::self);
+  EXPECT_EQ(ensure_request(R"({"evacuate": "all"})")->evacuate, Evacuate::all);
   for (const char* value : {R"("none")", R"("")", "null", "true"})
     EXPECT_TRUE(mentions(refusal(std::string{R"({"evacuate": )"} + value + "}"), "evacuate"));
 }

@@ -91,6 +91,8 @@ TEST_F(SettingsTest, HaveTheDocumentedDefaults) {
   EXPECT_EQ(settings.unix_socket, std::nullopt);
   EXPECT_EQ(settings.interval.count(), 30);
   EXPECT_EQ(settings.cgroup_name, "zlayer");
+  EXPECT_EQ(settings.cgroup_base, "");
+  EXPECT_FALSE(settings.repair);
   EXPECT_EQ(settings.log_level, "info");
   EXPECT_EQ(settings.log_format, "text");
   EXPECT_FALSE(settings.json);
@@ -113,6 +115,8 @@ TEST_F(SettingsTest, TakeEachOptionFromTheEnvironment) {
   set("SURVEYD_UNIX_SOCKET", "/run/x.sock");
   set("SURVEYD_INTERVAL", "86400");
   set("SURVEYD_CGROUP_NAME", "x");
+  set("SURVEYD_CGROUP_BASE", "/system.slice/surveyd@1.service");
+  set("SURVEYD_REPAIR", "true");
   set("SURVEYD_LOG_LEVEL", "debug");
   set("SURVEYD_LOG_FORMAT", "json");
   const Settings settings = accepted({});
@@ -121,6 +125,8 @@ TEST_F(SettingsTest, TakeEachOptionFromTheEnvironment) {
   EXPECT_EQ(settings.unix_socket, "/run/x.sock");
   EXPECT_EQ(settings.interval.count(), 86400);
   EXPECT_EQ(settings.cgroup_name, "x");
+  EXPECT_EQ(settings.cgroup_base, "/system.slice/surveyd@1.service");
+  EXPECT_TRUE(settings.repair);
   EXPECT_EQ(settings.log_level, "debug");
   EXPECT_EQ(settings.log_format, "json");
 }
@@ -164,6 +170,9 @@ TEST_F(SettingsTest, RefuseWrongValues) {
   expect_refused({"--cgroup-name", "a/b"}, "a/b");
   expect_refused({"--cgroup-name", "cgroup.procs"}, "cgroup.procs");
   expect_refused({"--cgroup-name", ""}, "cgroup-name");
+  for (const char* base : {"", "/", "a", "a/b", "/a/", "/a//b", "/a/..", "/./a", "/a/cgroup.procs",
+                           "/a b", "/a\n"})
+    expect_refused({"--cgroup-base", base}, "cgroup-base");
   expect_refused({"--log-level", "loud"}, "log-level");
   expect_refused({"--log-format", "xml"}, "log-format");
 }

@@ -225,6 +225,25 @@ TEST_F(SurveyorTest, SharesARunBetweenConcurrentCallers) {
   EXPECT_EQ(script().starts[0], 1);
 }
 
+TEST_F(SurveyorTest, SurveysOnceMoreForAChangeThatCameWhileItRan) {
+  settings_.probe_deadline = 1h;
+  Surveyor& surveyor = make();
+  script().gates[1].shut();
+  Published before;
+  Published after;
+  surveyor.survey([&before](const Published& snapshot) { before = snapshot; });
+  wait_for_start(1, 1);
+  surveyor.survey_afresh();
+  surveyor.survey_afresh();
+  // Who asks after the change is not told of the survey that began before it.
+  surveyor.survey([&after](const Published& snapshot) { after = snapshot; });
+  script().gates[1].open();
+  run_until([&after] { return after != nullptr; });
+  EXPECT_EQ(before->survey.run.generation, 1U);
+  EXPECT_EQ(after->survey.run.generation, 2U);
+  EXPECT_EQ(surveyor.begun(), 2U);
+}
+
 TEST_F(SurveyorTest, TakesANewSurveyFromACallback) {
   Surveyor& surveyor = make();
   Published second;
