@@ -213,7 +213,7 @@ Result<bool> CgroupTree::try_to_remove(Doomed& doomed) {
   }
   // Not an empty cgroup.procs: exiting tasks are hidden from it while they still count.
   if (is_populated(*events)) return false;
-  const auto emptied = remove_all_below(doomed, host_.now() + longest_step);
+  auto emptied = remove_all_below(doomed, host_.now() + longest_step);
   if (!emptied || !*emptied) return emptied;
   // By name, so only while the name still means the same cgroup.
   const auto there = is_there(doomed);

@@ -24,12 +24,12 @@ Result<bool> FileChanges::watch(const std::set<std::string>& paths) {
     // made anew holds another file.
     const int descriptor = ::inotify_add_watch(inotify_.get(), path.c_str(), IN_MODIFY | IN_DELETE);
     if (descriptor >= 0)
-      now.insert({descriptor, path});
+      now.emplace(descriptor, path);
     else if (errno != ENOENT)
       failure = os_error(errno, "inotify_add_watch", path);
   }
   for (const Watched& old : watched_)
-    if (!now.contains(old)) (void)::inotify_rm_watch(inotify_.get(), old.descriptor);
+    if (!now.contains(old)) (void)::inotify_rm_watch(inotify_.get(), old.first);
   const bool is_new = !std::includes(watched_.begin(), watched_.end(), now.begin(), now.end());
   watched_ = std::move(now);
   if (failure) return *failure;

@@ -2,6 +2,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 
 #include <surveyd/error.hpp>
 
@@ -29,11 +30,7 @@ class FileChanges {
   [[nodiscard]] bool drain() const;
 
  private:
-  struct Watched {
-    int descriptor;
-    std::string path;
-    friend auto operator<=>(const Watched&, const Watched&) = default;
-  };
+  using Watched = std::pair<int, std::string>;  // inotify's number and the path
 
   UniqueFd inotify_;
   std::set<Watched> watched_;
