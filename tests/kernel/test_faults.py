@@ -119,6 +119,7 @@ class RemoveFromEarlierPlacement(fault_case.RemoveOperation):
     cgroup_suffix = "-host"
 
     def set_up(self):
+        super().set_up()
         self.tree.enable_all()
         self.addCleanup(remove, self.tree.root / (self.tree.name + self.cgroup_suffix))
 

@@ -320,8 +320,7 @@ class EnsureOperation(Operation):
 
 
 class HostOperation(EnsureOperation):
-    def setUp(self):
-        super().setUp()
+    def set_up(self):
         if not self.tree.is_real_root:
             self.skipTest("not in the initial cgroup namespace")
 
@@ -394,8 +393,7 @@ class RemoveOperation(Operation):
     method, target = "DELETE", "/cgroups/containers/c1"
     made_before = ()
 
-    def setUp(self):
-        super().setUp()
+    def set_up(self):
         if not self.tree.is_real_root:
             self.skipTest("not in the initial cgroup namespace")
 

@@ -36,9 +36,6 @@ class Call:
     injected: bool
     result: str
 
-    def __str__(self):
-        return f"{self.name} {self.about}".strip()
-
 
 def thread_called(daemon, name):
     """The daemon's thread of this name."""
