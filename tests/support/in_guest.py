@@ -7,11 +7,13 @@ import sys
 import time
 import traceback
 import unittest
+from dataclasses import dataclass
 from pathlib import Path
 
 # Far more than any test takes on a busy machine; one that hangs leaves the others their time.
-SECONDS_PER_TEST = 60
-SKIPPED = 77
+SECONDS_PER_TEST = 90
+SKIPPED, NEVER_FINISHED = 77, 125
+ROW = '{"test": '
 
 
 class Recorder(unittest.TestResult):
@@ -61,41 +63,69 @@ class Recorder(unittest.TestResult):
         print(json.dumps(row), flush=True)
 
 
-def rows_in(output):
-    """(test -> its row, all other lines) of what a guest has printed."""
-    rows, others = {}, []
-    for line in output.splitlines():
-        if line.startswith('{"test": '):
-            row = json.loads(line)
-            rows[row["test"]] = row
-        else:
-            others.append(line)
-    return rows, others
+@dataclass(frozen=True)
+class Guest:
+    """What became of a boot."""
+
+    finished: bool
+    said: str
+    outcomes: dict  # test -> its row
+    why_not: str = ""  # it was not booted
+
+    @classmethod
+    def of(cls, status, printed):
+        """By what tests/vm/micro or tests/vm/systemd ended with, and what was printed there."""
+        lines = printed.splitlines()
+        if status == SKIPPED:
+            reasons = [line for line in lines if line.startswith("skipped: ")]
+            return cls(False, "", {}, reasons[-1].removeprefix("skipped: "))
+        rows = [json.loads(line) for line in lines if line.startswith(ROW)]
+        said = "\n".join(line for line in lines if not line.startswith(ROW))
+        return cls(status != NEVER_FINISHED, said, {row["test"]: row for row in rows})
 
 
-class InGuest(unittest.TestCase):
-    """One test of the guest `boot`. `boot_once(boot)` gives (test -> its row, what else the guest
-    said)."""
+class Repeated(unittest.TestCase):
+    """Something about the guest that `boot_once(boot)` gives."""
 
-    def __init__(self, boot, test, boot_once):
+    def __init__(self, boot, name, boot_once):
         super().__init__("repeat")
         self._boot = boot
-        self._test = test
+        self._name = name
         self._boot_once = boot_once
 
     def __str__(self):
-        return f"{self._boot}: {self._test}"
+        return f"{self._boot}: {self._name}"
 
     def id(self):
-        return f"{self._boot}.{self._test}"
+        return f"{self._boot}.{self._name}"
+
+    def setUp(self):
+        self.guest = self._boot_once(self._boot)
+        if self.guest.why_not:
+            self.skipTest(self.guest.why_not)
+
+
+class Finished(Repeated):
+    """That the guest came to its end, and that nothing failed there besides its tests."""
+
+    def __init__(self, boot, tests, boot_once):
+        super().__init__(boot, "the guest finished", boot_once)
+        self._tests = tests
 
     def repeat(self):
-        rows, said = self._boot_once(self._boot)
-        row = rows.get(self._test)
-        if row is None:
-            # Its class could not be set up, or the guest did not get that far.
-            others = [other["detail"] for test, other in rows.items() if "setUp" in test]
-            self.fail("\n".join(["never ended in the guest", *others, *said[-20:]]))
+        last = "\n".join(self.guest.said.splitlines()[-20:])
+        self.assertTrue(self.guest.finished, last)
+        besides = self.guest.outcomes.keys() - self._tests
+        self.assertFalse([self.guest.outcomes[name]["detail"] for name in besides])
+        self.assertLessEqual(self._tests, self.guest.outcomes.keys(), last)
+
+
+class InGuest(Repeated):
+    """One test of the guest."""
+
+    def repeat(self):
+        row = self.guest.outcomes.get(self._name)
+        self.assertIsNotNone(row, "never ended in the guest")
         if row["outcome"] == "skipped":
             self.skipTest(row["detail"])
         self.assertEqual(row["outcome"], "ok", row["detail"])
@@ -111,11 +141,13 @@ def tests_of(suite):
 
 def suite_of(boots, boot_once):
     """`boots`: name -> the tests that run there, by module, class or method."""
-    return unittest.TestSuite(
-        InGuest(boot, test.id(), boot_once)
-        for boot, names in boots.items()
-        for test in tests_of(unittest.defaultTestLoader.loadTestsFromNames(names))
-    )
+    suite = unittest.TestSuite()
+    for boot, names in boots.items():
+        loaded = unittest.defaultTestLoader.loadTestsFromNames(names)
+        tests = [test.id() for test in tests_of(loaded)]
+        suite.addTest(Finished(boot, set(tests), boot_once))
+        suite.addTests(InGuest(boot, test, boot_once) for test in tests)
+    return suite
 
 
 def main():
@@ -136,7 +168,12 @@ def out_of_time(*_):
     raise TimeoutError(f"not within {SECONDS_PER_TEST} s")
 
 
-if __name__ == "__main__":  # in the guest
+def run(names):
+    """In the guest: the status to end with."""
     signal.signal(signal.SIGALRM, out_of_time)
-    suite = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[1].split(","))
-    sys.exit(not suite.run(Recorder()).wasSuccessful())
+    suite = unittest.defaultTestLoader.loadTestsFromNames(names)
+    return 0 if suite.run(Recorder()).wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1].split(",")))

@@ -20,7 +20,7 @@ sys.path[:0] = map(str, DIRECTORIES)
 
 from daemon import binary  # noqa: E402
 from guest_root import GuestRoot  # noqa: E402
-from in_guest import SKIPPED, main, rows_in, suite_of  # noqa: E402
+from in_guest import Guest, main, suite_of  # noqa: E402
 
 # Of the tests on this machine's own tree those that more controllers may turn out differently.
 FROM_TIER_0 = (
@@ -54,7 +54,6 @@ def make_root(directory):
 
 
 def run_guest(root, boot):
-    """(test -> what became of it, what else was printed)"""
     mounted, names = BOOTS[boot]
     begun = time.monotonic()
     ended = subprocess.run(
@@ -65,12 +64,10 @@ def run_guest(root, boot):
         text=True,
         errors="replace",
     )
-    if ended.returncode == SKIPPED:
-        raise unittest.SkipTest(ended.stdout.strip().splitlines()[-1].removeprefix("skipped: "))
-    rows, said = rows_in(ended.stdout)
+    guest = Guest.of(ended.returncode, ended.stdout)
     seconds = time.monotonic() - begun
-    print(f"\n--- guest {boot}, {seconds:.0f} s", *said, "---", sep="\n", file=sys.stderr)
-    return rows, said
+    print(f"\n--- guest {boot}, {seconds:.0f} s\n{guest.said}\n---", file=sys.stderr)
+    return guest
 
 
 @functools.cache

@@ -3,15 +3,12 @@ and what became of each is repeated here under its own name. SURVEYD_VM_KEEP nam
 what the guests printed and left."""
 
 import functools
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import unittest
-from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -21,6 +18,7 @@ GUEST = HERE / "guest"
 sys.path[:0] = [str(SUPPORT), str(GUEST)]
 
 from daemon import binary  # noqa: E402
+from in_guest import Guest, libraries_of, main, suite_of  # noqa: E402
 
 V1 = "systemd.unified_cgroup_hierarchy=0"
 # systemd's arguments for the kernel, and the tests to run below them: one boot each.
@@ -29,18 +27,12 @@ BOOTS = {
     "v1": ((V1, "systemd.legacy_systemd_cgroup_controller=1"), ("legacy.V1",)),
     "hybrid": ((V1,), ("legacy.Hybrid",)),
 }
-SKIPPED, NEVER_FINISHED = 77, 125
 
 
 def documented_unit():
     """The unit file that the README recommends."""
     text = (PROJECT / "README.md").read_text(encoding="utf-8")
     return re.search(r"^## systemd\n+```ini\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)[1]
-
-
-def libraries_of(path):
-    listed = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
-    return [Path(word) for word in listed.split() if word.startswith("/")]
 
 
 def make_job(job, names):
@@ -59,20 +51,6 @@ def make_job(job, names):
     (job / "job").chmod(0o755)
 
 
-@dataclass(frozen=True)
-class Guest:
-    """What became of a boot."""
-
-    status: int
-    said: str
-    outcomes: dict  # test -> its row
-
-    @property
-    def skipped(self):
-        if self.status == SKIPPED:
-            return re.search(r"^skipped: (.*)", self.said, re.MULTILINE)[1]
-
-
 @functools.cache
 def booted(name):
     """Boots once."""
@@ -88,81 +66,18 @@ def booted(name):
             stderr=subprocess.STDOUT,
             text=True,
         )
-        if ended.returncode == SKIPPED:
-            return Guest(SKIPPED, ended.stdout, {})
         log = out / "log"
-        said = (log.read_text(errors="replace") if log.exists() else "") + ended.stdout
-        print(f"\n--- guest {name}\n{said}---", file=sys.stderr)
+        printed = (log.read_text(errors="replace") if log.exists() else "") + ended.stdout
+        guest = Guest.of(ended.returncode, printed)
+        print(f"\n--- guest {name}\n{guest.said}\n---", file=sys.stderr)
         if keep := os.environ.get("SURVEYD_VM_KEEP"):
             shutil.copytree(out, Path(keep) / name, dirs_exist_ok=True)
-        results = out / "results"
-        rows = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
-        outcomes = {row["test"]: row for row in map(json.loads, rows)}
-        return Guest(ended.returncode, said, outcomes)
+        return guest
 
 
-class Repeated(unittest.TestCase):
-    def __init__(self, boot, name):
-        super().__init__("repeat")
-        self._boot = boot
-        self._name = name
-
-    def __str__(self):
-        return f"{self._boot}: {self._name}"
-
-    def id(self):
-        return f"{self._boot}.{self._name}"
-
-    def setUp(self):
-        self.guest = booted(self._boot)
-        if self.guest.skipped:
-            self.skipTest(self.guest.skipped)
-
-
-class Finished(Repeated):
-    """That the guest came to its end, and that nothing failed there besides its tests."""
-
-    def __init__(self, boot, tests):
-        super().__init__(boot, "the guest finished")
-        self._tests = tests
-
-    def repeat(self):
-        last = "\n".join(self.guest.said.splitlines()[-20:])
-        self.assertNotEqual(self.guest.status, NEVER_FINISHED, last)
-        self.assertLessEqual(self._tests, self.guest.outcomes.keys())
-        besides = self.guest.outcomes.keys() - self._tests
-        self.assertFalse([self.guest.outcomes[name]["detail"] for name in besides])
-
-
-class InGuest(Repeated):
-    """One test of the guest."""
-
-    def repeat(self):
-        row = self.guest.outcomes.get(self._name)
-        self.assertIsNotNone(row, "never ran in the guest")
-        if row["outcome"] == "skipped":
-            self.skipTest(row["detail"])
-        self.assertEqual(row["outcome"], "ok", row["detail"])
-
-
-def tests_of(suite):
-    for one in suite:
-        if isinstance(one, unittest.TestSuite):
-            yield from tests_of(one)
-        else:
-            yield one
-
-
-def load_tests(loader, _tests, _pattern):
-    suite = unittest.TestSuite()
-    for boot, (_, names) in BOOTS.items():
-        tests = [test.id() for test in tests_of(loader.loadTestsFromNames(names))]
-        suite.addTests([Finished(boot, set(tests)), *(InGuest(boot, test) for test in tests)])
-    return suite
+def load_tests(*_):
+    return suite_of({boot: names for boot, (_, names) in BOOTS.items()}, booted)
 
 
 if __name__ == "__main__":
-    result = unittest.main(verbosity=2, exit=False).result
-    if result.testsRun == len(result.skipped):
-        sys.exit(SKIPPED)
-    sys.exit(not result.wasSuccessful())
+    main()
