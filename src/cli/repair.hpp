@@ -14,8 +14,8 @@ namespace surveyd::cli {
 /// time. Belongs to the serving thread; what it uses outlives it.
 class Repair {
  public:
-  Repair(boost::asio::io_context::executor_type executor, CgroupTree& tree, run::Worker& worker,
-         metrics::Counters& counters, Surveyor& surveyor)
+  Repair(const boost::asio::io_context::executor_type& executor, CgroupTree& tree,
+         run::Worker& worker, metrics::Counters& counters, Surveyor& surveyor)
       : executor_(executor),
         tree_(tree),
         worker_(worker),
