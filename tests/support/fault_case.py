@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import sys
 import tempfile
 import time
 import unittest
