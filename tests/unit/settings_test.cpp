@@ -170,8 +170,8 @@ TEST_F(SettingsTest, RefuseWrongValues) {
   expect_refused({"--cgroup-name", "a/b"}, "a/b");
   expect_refused({"--cgroup-name", "cgroup.procs"}, "cgroup.procs");
   expect_refused({"--cgroup-name", ""}, "cgroup-name");
-  for (const char* base : {"", "/", "a", "a/b", "/a/", "/a//b", "/a/..", "/./a", "/a/cgroup.procs",
-                           "/a b", "/a\n"})
+  for (const char* base :
+       {"", "/", "a", "a/b", "/a/", "/a//b", "/a/..", "/./a", "/a/cgroup.procs", "/a b", "/a\n"})
     expect_refused({"--cgroup-base", base}, "cgroup-base");
   expect_refused({"--log-level", "loud"}, "log-level");
   expect_refused({"--log-format", "xml"}, "log-format");
