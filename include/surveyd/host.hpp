@@ -31,6 +31,9 @@ struct FileInfo {
   unsigned device_major = 0;  ///< of a device node
   unsigned device_minor = 0;
   std::uint64_t inode = 0;
+  unsigned mode = 0;  ///< permission bits, with set-user-ID, set-group-ID and sticky
+  unsigned owner = 0;
+  unsigned group = 0;
   /// The older of the times that the kernel shows for it (`st_ctime`, `st_mtime`). For a
   /// pseudo-file that is when it came into the inode cache, so at the earliest when it was made.
   std::chrono::system_clock::time_point changed_at{};
@@ -39,6 +42,7 @@ struct FileInfo {
 struct FileSystem {
   std::uint64_t magic = 0;  ///< statfs(2) `f_type`
   bool read_only = false;   ///< the mount or the file system is
+  bool no_suid = false;     ///< programs on it get no privileges from their file
 };
 
 /// CGROUP2_SUPER_MAGIC of linux/magic.h, and the tmpfs of hybrid hosts.
@@ -50,6 +54,12 @@ struct DirectoryEntry {
   bool is_directory = false;
   std::uint64_t inode = 0;
 };
+
+/// The sets of capabilities(7) that a finding can depend on.
+enum class CapabilitySet { effective, permitted, bounding };
+
+/// System calls that a seccomp filter or an old kernel may lack.
+enum class KernelCall { clone3, openat2, pidfd_open, pidfd_send_signal, mount_setattr, bpf };
 
 /// Whose rights access(2) is asked about.
 enum class As { real_user, effective_user };
@@ -92,7 +102,9 @@ class Host {
   [[nodiscard]] virtual Result<FileInfo> try_open(PathRef path) const = 0;
   /// access(2) with `mode` of R_OK, W_OK, X_OK.
   [[nodiscard]] virtual Result<void> access(PathRef path, int mode, As as) const = 0;
-  /// An extended attribute of a directory; ENODATA when it has none of that name.
+  /// readlink(2).
+  [[nodiscard]] virtual Result<std::string> read_link(PathRef path) const = 0;
+  /// An extended attribute of a file or directory; ENODATA when it has none of that name.
   [[nodiscard]] virtual Result<std::string> attribute(PathRef path, const char* name) const = 0;
 
   [[nodiscard]] virtual Result<std::unique_ptr<Watch>> watch(PathRef path) const = 0;
@@ -120,9 +132,22 @@ class Host {
   [[nodiscard]] virtual Result<std::unique_ptr<Host>> enter(PathRef directory) const = 0;
 
   [[nodiscard]] virtual unsigned effective_uid() const = 0;
-  /// Whether a capability (CAP_… of linux/capability.h) is in the effective set; capget(2), so it
-  /// works without `/proc`.
-  [[nodiscard]] virtual Result<bool> has_effective_capability(int capability) const = 0;
+  [[nodiscard]] virtual unsigned real_uid() const = 0;
+  /// Whether a capability (CAP_… of linux/capability.h) is in one of the sets; capget(2) and
+  /// prctl(2), so it works without `/proc`.
+  [[nodiscard]] virtual Result<bool> has_capability(
+      int capability, CapabilitySet set = CapabilitySet::effective) const = 0;
+  /// prctl(PR_GET_NO_NEW_PRIVS): set-user-ID programs and file capabilities give nothing.
+  [[nodiscard]] virtual Result<bool> no_new_privileges() const = 0;
+  /// prctl(PR_GET_SECCOMP): 0 for none, 2 for a filter.
+  [[nodiscard]] virtual Result<int> seccomp_mode() const = 0;
+  /// The errno with which a call answers arguments that it cannot take: EINVAL, EFAULT, EBADF where
+  /// the kernel has it, ENOSYS where not, EPERM from a filter.
+  [[nodiscard]] virtual int answer_to_bad_call(KernelCall call) const = 0;
+  /// KVM_GET_API_VERSION on this device.
+  [[nodiscard]] virtual Result<int> kvm_api_version(PathRef device) const = 0;
+  /// Makes an inotify instance and closes it: EMFILE when the user has none left.
+  [[nodiscard]] virtual Result<void> try_inotify() const = 0;
   /// uname(2): "6.1.0-18-amd64".
   [[nodiscard]] virtual std::string kernel_release() const = 0;
   [[nodiscard]] virtual std::optional<std::string> environment(const char* name) const = 0;

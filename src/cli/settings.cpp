@@ -64,7 +64,7 @@ std::string check_finding(const std::string& id) {
   std::string known;
   for (const Probe& probe : catalogue()) {
     if (id == probe.id) return {};
-    known += std::string{known.empty() ? "" : ", "} + probe.id;
+    known += (known.empty() ? "" : ", ") + probe.id;
   }
   return "\"" + id + "\" is not a finding; there are " + known;
 }
@@ -173,7 +173,7 @@ Parser::Parser() {
       ->type_name("MODE");
   std::string findings;
   for (const Probe& probe : catalogue())
-    findings += std::string{"\n  "} + probe.id + ": " + probe.summary;
+    findings += "\n  " + probe.id + ": " + probe.summary;
   check_
       ->add_option("--require", settings_.required,
                    "Findings that have to be yes, separated by commas:" + findings)

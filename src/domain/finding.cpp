@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <string_view>
 
 #include <surveyd/finding.hpp>
@@ -17,17 +18,58 @@ const char* to_string(Status status) {
   return "unknown";
 }
 
+const char* to_string(Basis basis) {
+  return basis == Basis::verified ? "verified" : "claimed";
+}
+
+const char* to_string(ReasonCode code) {
+  switch (code) {
+#define REASON(name, meaning) \
+  case ReasonCode::name:      \
+    return #name;
+#include <surveyd/reason_codes.def>
+#undef REASON
+  }
+  return "not_probed";
+}
+
+const char* meaning_of(ReasonCode code) {
+  switch (code) {
+#define REASON(name, meaning) \
+  case ReasonCode::name:      \
+    return meaning;
+#include <surveyd/reason_codes.def>
+#undef REASON
+  }
+  return "";
+}
+
+std::span<const ReasonCode> reason_codes() {
+#define REASON(name, meaning) ReasonCode::name,
+  static constexpr std::array all = {
+#include <surveyd/reason_codes.def>
+  };
+#undef REASON
+  return all;
+}
+
+bool is_same_answer(const Finding& one, const Finding& other) {
+  return one.status == other.status && one.code == other.code;
+}
+
 const Finding* Findings::find(std::string_view id) const {
   const auto found = std::find_if(all_.begin(), all_.end(),
                                   [id](const Finding& finding) { return finding.id == id; });
   return found == all_.end() ? nullptr : &*found;
 }
 
-void Findings::doubt(std::string_view id, std::string reason) {
+void Findings::doubt(std::string_view id, ReasonCode code, std::string reason) {
   for (Finding& finding : all_) {
     if (finding.id != id) continue;
     finding.status = Status::unknown;
+    finding.code = code;
     finding.reason = std::move(reason);
+    finding.remedy.reset();
     return;
   }
 }

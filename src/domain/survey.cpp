@@ -8,7 +8,7 @@ Survey conclude(Findings findings, SurveyRun run) {
   const Finding* version = findings.find("cgroup_version");
   if (version != nullptr && version->status == Status::unknown &&
       findings.status("can_write_cgroup_root") == Status::no)
-    findings.doubt("can_write_cgroup_root", version->reason);
+    findings.doubt("can_write_cgroup_root", version->code, version->reason);
   Classification classification = classify(findings);
 
   Capabilities& fields = survey.capabilities;

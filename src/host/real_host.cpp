@@ -12,8 +12,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <linux/openat2.h>
 #include <sys/capability.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -46,6 +50,9 @@ std::chrono::system_clock::time_point time_of(const timespec& time) {
 FileInfo describe(const struct stat& status) {
   FileInfo info;
   info.inode = status.st_ino;
+  info.mode = status.st_mode & 07777;
+  info.owner = status.st_uid;
+  info.group = status.st_gid;
   info.changed_at = std::min(time_of(status.st_ctim), time_of(status.st_mtim));
   if (S_ISREG(status.st_mode)) info.kind = FileKind::regular;
   if (S_ISDIR(status.st_mode)) info.kind = FileKind::directory;
@@ -210,7 +217,8 @@ Result<FileSystem> RealHost::file_system(PathRef path) const {
       return last_error("statfs", path);
   }
   return FileSystem{.magic = static_cast<std::uint64_t>(status.f_type),
-                    .read_only = (status.f_flags & ST_RDONLY) != 0};
+                    .read_only = (status.f_flags & ST_RDONLY) != 0,
+                    .no_suid = (status.f_flags & ST_NOSUID) != 0};
 }
 
 Result<FileInfo> RealHost::try_open(PathRef path) const {
@@ -235,11 +243,28 @@ Result<void> RealHost::access(PathRef path, int mode, As as) const {
   return {};
 }
 
+Result<std::string> RealHost::read_link(PathRef path) const {
+  std::array<char, PATH_MAX> target;
+  if (root_) {
+    errno = ELOOP;  // nothing below a confined host is reached through links
+    return last_error("readlink", path);
+  }
+  const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+  if (size < 0) return last_error("readlink", path);
+  return std::string{target.data(), static_cast<std::size_t>(size)};
+}
+
 Result<std::string> RealHost::attribute(PathRef path, const char* name) const {
-  auto directory = open(path, O_RDONLY | O_DIRECTORY);
-  if (!directory) return directory.error();
   std::array<char, 256> value;
-  const ssize_t size = ::fgetxattr(directory->get(), name, value.data(), value.size());
+  ssize_t size = -1;
+  if (root_) {
+    auto file = open(path, O_RDONLY);
+    if (!file) return file.error();
+    size = ::fgetxattr(file->get(), name, value.data(), value.size());
+  } else {
+    // By path: a program may be executable and not readable.
+    size = ::getxattr(path.c_str(), name, value.data(), value.size());
+  }
   if (size < 0) return last_error("getxattr", path);
   return std::string{value.data(), static_cast<std::size_t>(size)};
 }
@@ -353,14 +378,71 @@ unsigned RealHost::effective_uid() const {
   return ::geteuid();
 }
 
-Result<bool> RealHost::has_effective_capability(int capability) const {
+unsigned RealHost::real_uid() const {
+  return ::getuid();
+}
+
+Result<bool> RealHost::has_capability(int capability, CapabilitySet set) const {
+  if (set == CapabilitySet::bounding) {
+    const int held = ::prctl(PR_CAPBSET_READ, capability);
+    if (held < 0) return os_error(errno, "prctl(PR_CAPBSET_READ)");
+    return held == 1;
+  }
   const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> sets{::cap_get_proc(),
                                                                            ::cap_free};
   if (!sets) return os_error(errno, "capget");
   cap_flag_value_t value = CAP_CLEAR;
-  if (::cap_get_flag(sets.get(), capability, CAP_EFFECTIVE, &value) != 0)
+  const cap_flag_t flag = set == CapabilitySet::effective ? CAP_EFFECTIVE : CAP_PERMITTED;
+  if (::cap_get_flag(sets.get(), capability, flag, &value) != 0)
     return os_error(errno, "cap_get_flag");
   return value == CAP_SET;
+}
+
+Result<bool> RealHost::no_new_privileges() const {
+  const int set = ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+  if (set < 0) return os_error(errno, "prctl(PR_GET_NO_NEW_PRIVS)");
+  return set == 1;
+}
+
+Result<int> RealHost::seccomp_mode() const {
+  const int mode = ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
+  if (mode < 0) return os_error(errno, "prctl(PR_GET_SECCOMP)");
+  return mode;
+}
+
+int RealHost::answer_to_bad_call(KernelCall call) const {
+  const auto attempt = [call]() -> long {
+    switch (call) {
+      case KernelCall::clone3:
+        return ::syscall(SYS_clone3, nullptr, 0);  // shorter than any version of its arguments
+      case KernelCall::openat2:
+        return ::syscall(SYS_openat2, -1, "", nullptr, 0);
+      case KernelCall::pidfd_open:
+        return ::syscall(SYS_pidfd_open, -1, 0);
+      case KernelCall::pidfd_send_signal:
+        return ::syscall(SYS_pidfd_send_signal, -1, 0, nullptr, 0);
+      case KernelCall::mount_setattr:
+        return ::syscall(SYS_mount_setattr, -1, "", 0, nullptr, 0);
+      case KernelCall::bpf:
+        return ::syscall(SYS_bpf, -1, nullptr, 0);
+    }
+    return 0;
+  };
+  return attempt() < 0 ? errno : 0;
+}
+
+Result<int> RealHost::kvm_api_version(PathRef device) const {
+  auto file = open(device, O_RDWR);
+  if (!file) return file.error();
+  const int version = ::ioctl(file->get(), KVM_GET_API_VERSION, 0);
+  if (version < 0) return last_error("ioctl(KVM_GET_API_VERSION)", device);
+  return version;
+}
+
+Result<void> RealHost::try_inotify() const {
+  const UniqueFd instance{::inotify_init1(IN_CLOEXEC)};
+  if (!instance) return os_error(errno, "inotify_init1");
+  return {};
 }
 
 std::string RealHost::kernel_release() const {

@@ -27,7 +27,14 @@ class RealHost final : public Host {
   Result<void> kill(int pid, const std::function<bool()>& confirm) override;
   Result<std::unique_ptr<Host>> enter(PathRef directory) const override;
   unsigned effective_uid() const override;
-  Result<bool> has_effective_capability(int capability) const override;
+  Result<std::string> read_link(PathRef path) const override;
+  unsigned real_uid() const override;
+  Result<bool> has_capability(int capability, CapabilitySet set) const override;
+  Result<bool> no_new_privileges() const override;
+  Result<int> seccomp_mode() const override;
+  int answer_to_bad_call(KernelCall call) const override;
+  Result<int> kvm_api_version(PathRef device) const override;
+  Result<void> try_inotify() const override;
   std::string kernel_release() const override;
   std::optional<std::string> environment(const char* name) const override;
   void pause(std::chrono::milliseconds time) override;

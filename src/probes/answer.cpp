@@ -1,5 +1,6 @@
 #include "probes/answer.hpp"
 
+#include <cerrno>
 #include <string_view>
 #include <utility>
 
@@ -7,21 +8,30 @@
 
 namespace surveyd::probes {
 
-Finding answer(Status status, std::string reason) {
+Finding answer(Status status, ReasonCode code, std::string reason) {
   Finding finding;
   finding.status = status;
+  finding.code = code;
   finding.reason = std::move(reason);
   return finding;
 }
 
 Finding yes(std::string reason) {
-  return answer(Status::yes, std::move(reason));
+  return yes(ReasonCode::available, std::move(reason));
 }
-Finding no(std::string reason) {
-  return answer(Status::no, std::move(reason));
+Finding yes(ReasonCode code, std::string reason) {
+  return answer(Status::yes, code, std::move(reason));
 }
-Finding unknown(std::string reason) {
-  return answer(Status::unknown, std::move(reason));
+Finding no(ReasonCode code, std::string reason) {
+  return answer(Status::no, code, std::move(reason));
+}
+Finding unknown(ReasonCode code, std::string reason) {
+  return answer(Status::unknown, code, std::move(reason));
+}
+
+Finding with_remedy(Finding finding, std::string text, std::string command) {
+  finding.remedy = Remedy{std::move(text), std::move(command)};
+  return finding;
 }
 
 Evidence observed(std::string source, std::string value) {
@@ -34,6 +44,27 @@ Evidence failed(std::string source, const Error& error) {
 
 Status meaning_of(const Error& error) {
   return is_inconclusive(error.code) ? Status::unknown : Status::no;
+}
+
+ReasonCode code_of(const Error& error) {
+  if (error.code == Fault::timed_out) return ReasonCode::timed_out;
+  if (errno_name(error.code).empty()) return ReasonCode::unreadable;
+  switch (error.code.value()) {
+    case EACCES:
+    case EPERM:
+      return ReasonCode::permission_denied;
+    case EROFS:
+      return ReasonCode::read_only;
+    case ENOSYS:
+      return ReasonCode::call_missing;
+    case EAGAIN:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return ReasonCode::out_of_resources;
+    default:
+      return ReasonCode::unreadable;
+  }
 }
 
 std::string describe(const Error& error) {

@@ -8,10 +8,23 @@
 
 namespace surveyd::probes {
 
-[[nodiscard]] Finding answer(Status status, std::string reason);
+[[nodiscard]] Finding answer(Status status, ReasonCode code, std::string reason);
 [[nodiscard]] Finding yes(std::string reason);
-[[nodiscard]] Finding no(std::string reason);
-[[nodiscard]] Finding unknown(std::string reason);
+[[nodiscard]] Finding yes(ReasonCode code, std::string reason);
+[[nodiscard]] Finding no(ReasonCode code, std::string reason);
+[[nodiscard]] Finding unknown(ReasonCode code, std::string reason);
+// For now, until each says its code.
+[[nodiscard]] inline Finding answer(Status status, std::string reason) {
+  return answer(status, status == Status::yes ? ReasonCode::available : ReasonCode::probe_failed,
+                std::move(reason));
+}
+[[nodiscard]] inline Finding no(std::string reason) { return answer(Status::no, std::move(reason)); }
+[[nodiscard]] inline Finding unknown(std::string reason) {
+  return answer(Status::unknown, std::move(reason));
+}
+
+/// A finding with what helps. `command` may be empty.
+[[nodiscard]] Finding with_remedy(Finding finding, std::string text, std::string command = {});
 
 [[nodiscard]] Evidence observed(std::string source, std::string value);
 [[nodiscard]] Evidence failed(std::string source, const Error& error);
@@ -19,6 +32,10 @@ namespace surveyd::probes {
 /// What a refusal proves: that it does not work here, or nothing, when this process only ran out of
 /// descriptors, memory or luck.
 [[nodiscard]] Status meaning_of(const Error& error);
+
+/// Why a refusal came, where nothing more is known about it than its errno: `out_of_resources`,
+/// `permission_denied`, `read_only`, `call_missing`, `unreadable`.
+[[nodiscard]] ReasonCode code_of(const Error& error);
 
 /// "ENOENT: No such file or directory".
 [[nodiscard]] std::string describe(const Error& error);

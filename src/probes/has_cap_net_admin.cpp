@@ -6,7 +6,7 @@
 namespace surveyd::probes {
 
 Finding has_cap_net_admin(Subject& subject) {
-  const auto effective = subject.host().has_effective_capability(CAP_NET_ADMIN);
+  const auto effective = subject.host().has_capability(CAP_NET_ADMIN);
   if (!effective) {
     Finding finding = unknown("the capability sets cannot be read: " + describe(effective.error()));
     finding.evidence.push_back(failed("capget()", effective.error()));

@@ -42,7 +42,7 @@ Support kernel_support(const Host& host, const std::string& release, Finding& fi
 Finding overlayfs_rootfs_available(Subject& subject) {
   const Host& host = subject.host();
   Finding finding;
-  const auto admin = host.has_effective_capability(CAP_SYS_ADMIN);
+  const auto admin = host.has_capability(CAP_SYS_ADMIN);
   finding.evidence.push_back(
       admin ? observed("capget()", *admin ? "CAP_SYS_ADMIN set" : "CAP_SYS_ADMIN not set")
             : failed("capget()", admin.error()));

@@ -19,6 +19,10 @@ class Subject {
   [[nodiscard]] const Host& host() const { return host_; }
   [[nodiscard]] const ContainerPlan& plan() const { return plan_; }
 
+  /// The storage path that the running probe is asked about; empty for one that is not about any.
+  [[nodiscard]] const std::string& storage() const { return storage_; }
+  void ask_about(const std::string& storage) { storage_ = storage; }
+
   /// The text of `/proc/self/cgroup`.
   [[nodiscard]] const Result<std::string>& cgroup_file();
   [[nodiscard]] const cgroup::Hierarchy& hierarchy();
@@ -29,6 +33,7 @@ class Subject {
  private:
   const Host& host_;
   ContainerPlan plan_;
+  std::string storage_;
   std::optional<Result<std::string>> cgroup_file_;
   std::optional<cgroup::Hierarchy> hierarchy_;
   std::optional<cgroup::Namespaces> namespaces_;

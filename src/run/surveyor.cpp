@@ -39,11 +39,13 @@ struct Surveyor::Run {
 
 namespace {
 
-Finding no_answer(const char* id, std::string reason) {
+Finding no_answer(const std::string& id, ReasonCode code, std::string reason) {
   Finding finding;
   finding.id = id;
+  finding.code = code;
   finding.reason = std::move(reason);
   finding.failed = true;
+  finding.checked_at = finding.changed_at = system_clock::now();
   return finding;
 }
 
@@ -51,7 +53,8 @@ Finding run_guarded(const Probe& probe, Subject& subject) {
   try {
     return run_probe(probe, subject);
   } catch (const std::exception& failure) {
-    return no_answer(probe.id, std::string{"the probe failed: "} + failure.what());
+    return no_answer(probe.id, ReasonCode::probe_failed,
+                     std::string{"the probe failed: "} + failure.what());
   }
 }
 
@@ -137,7 +140,7 @@ void Surveyor::execute(const std::shared_ptr<Run>& run, std::size_t from, unsign
       run->current_since = steady_clock::now();
     }
     Finding finding = run->skipped.contains(i)
-                          ? no_answer(probe.id, "timed out, and is still waiting for the kernel")
+                          ? no_answer(probe.id, ReasonCode::timed_out, "timed out, and is still waiting for the kernel")
                           : run_guarded(probe, subject);
     const std::lock_guard lock{run->mutex};
     if (run->attempt != attempt) {
@@ -194,7 +197,7 @@ void Surveyor::give_up_late_probe() {
     return;  // tried again at the next deadline
   }
   Finding finding =
-      no_answer(run.probes[late].id, "timed out: no answer within " +
+      no_answer(run.probes[late].id, ReasonCode::timed_out, "timed out: no answer within " +
                                          std::to_string(settings_.probe_deadline.count()) + " ms");
   finding.duration = steady_clock::now() - run.current_since;
   run.findings[late] = std::move(finding);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <limits>
@@ -135,7 +136,18 @@ class FakeCgroupHost final : public Host {
   Result<void> set_attribute(PathRef path, const char* name, std::string_view value) override;
   Result<std::unique_ptr<Host>> enter(PathRef directory) const override;
   unsigned effective_uid() const override { return 0; }
-  Result<bool> has_effective_capability(int) const override { return true; }
+  unsigned real_uid() const override { return 0; }
+  Result<bool> has_capability(int, CapabilitySet) const override { return true; }
+  Result<bool> no_new_privileges() const override { return false; }
+  Result<int> seccomp_mode() const override { return 0; }
+  int answer_to_bad_call(KernelCall) const override { return EINVAL; }
+  Result<int> kvm_api_version(PathRef device) const override {
+    return os_error(ENOENT, "open", device.c_str());
+  }
+  Result<void> try_inotify() const override { return {}; }
+  Result<std::string> read_link(PathRef path) const override {
+    return os_error(EINVAL, "readlink", path.c_str());
+  }
   std::string kernel_release() const override { return "6.1.0-fake"; }
   std::optional<std::string> environment(const char*) const override { return std::nullopt; }
   void pause(std::chrono::milliseconds time) override;

@@ -59,7 +59,10 @@ Result<std::vector<DirectoryEntry>> FixtureHost::list(PathRef path) const {
 Result<FileInfo> FixtureHost::stat(PathRef path) const {
   const auto node = find(path, "stat");
   if (!node) return node.error();
-  return (*node)->info;
+  FileInfo info = (*node)->info;
+  info.mode = (*node)->mode;
+  info.owner = (*node)->owner;
+  return info;
 }
 
 Result<FileSystem> FixtureHost::file_system(PathRef path) const {
@@ -81,7 +84,7 @@ Result<FileInfo> FixtureHost::try_open(PathRef path) const {
   // Only these misc devices have a driver here; opening any other number is ENODEV.
   const FileInfo& info = (*node)->info;
   if (info.kind == FileKind::character_device && info.device_minor != 200 &&
-      info.device_minor != 229)
+      info.device_minor != 229 && info.device_minor != 232)
     return os_error(ENODEV, "open", path.c_str());
   return info;
 }
@@ -109,8 +112,10 @@ Result<void> FixtureHost::access(PathRef path, int mode, As as) const {
   return os_error(EACCES, "access", path.c_str());
 }
 
-Result<std::string> FixtureHost::attribute(PathRef path, const char*) const {
-  return os_error(ENODATA, "getxattr", path.c_str());
+Result<std::string> FixtureHost::attribute(PathRef path, const char* name) const {
+  const auto value = attributes.find({path.c_str(), name});
+  if (value == attributes.end()) return os_error(ENODATA, "getxattr", path.c_str());
+  return value->second;
 }
 
 Result<std::unique_ptr<Watch>> FixtureHost::watch(PathRef path) const {
@@ -142,9 +147,33 @@ Result<std::unique_ptr<Host>> FixtureHost::enter(PathRef directory) const {
   return os_error(EACCES, "open", directory.c_str());
 }
 
-Result<bool> FixtureHost::has_effective_capability(int capability) const {
+Result<bool> FixtureHost::has_capability(int capability, CapabilitySet set) const {
   if (!identity.effective_capabilities) return os_error(EPERM, "capget");
+  if (set == CapabilitySet::bounding) return has(identity.bounding_capabilities, capability);
+  if (set == CapabilitySet::permitted) return has(identity.permitted_capabilities, capability);
   return has(*identity.effective_capabilities, capability);
+}
+
+int FixtureHost::answer_to_bad_call(KernelCall call) const {
+  const auto answer = call_answers.find(call);
+  return answer == call_answers.end() ? EINVAL : answer->second;
+}
+
+Result<int> FixtureHost::kvm_api_version(PathRef device) const {
+  const auto opened = try_open(device);
+  if (!opened) return opened.error();
+  return kvm_version;
+}
+
+Result<void> FixtureHost::try_inotify() const {
+  if (inotify_error != 0) return os_error(inotify_error, "inotify_init1");
+  return {};
+}
+
+Result<std::string> FixtureHost::read_link(PathRef path) const {
+  const auto node = find(path, "readlink");
+  if (!node) return node.error();
+  return (*node)->content;
 }
 
 std::optional<std::string> FixtureHost::environment(const char* name) const {

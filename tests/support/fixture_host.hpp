@@ -24,6 +24,9 @@ struct Identity {
   unsigned real_uid = 0;
   std::optional<std::uint64_t> effective_capabilities = ~std::uint64_t{0};
   std::uint64_t permitted_capabilities = ~std::uint64_t{0};
+  std::uint64_t bounding_capabilities = ~std::uint64_t{0};
+  bool no_new_privileges = false;
+  int seccomp_mode = 0;
   bool initial_user_namespace = true;
 };
 
@@ -36,6 +39,10 @@ class FixtureHost final : public Host {
   std::map<std::string, int> errors;         ///< every call about this path fails so
   std::map<std::string, std::string> variables;
   std::string release = "6.1.0-test";
+  std::map<KernelCall, int> call_answers;  ///< where not what a kernel answers that has the call
+  int kvm_version = 12;
+  int inotify_error = 0;
+  std::map<std::pair<std::string, std::string>, std::string> attributes;  ///< by path and name
 
   void add_file(const std::string& path, std::string content, unsigned mode = 0644,
                 unsigned owner = 0);
@@ -59,7 +66,14 @@ class FixtureHost final : public Host {
   Result<void> set_attribute(PathRef path, const char* name, std::string_view value) override;
   Result<std::unique_ptr<Host>> enter(PathRef directory) const override;
   unsigned effective_uid() const override { return identity.effective_uid; }
-  Result<bool> has_effective_capability(int capability) const override;
+  unsigned real_uid() const override { return identity.real_uid; }
+  Result<bool> has_capability(int capability, CapabilitySet set) const override;
+  Result<bool> no_new_privileges() const override { return identity.no_new_privileges; }
+  Result<int> seccomp_mode() const override { return identity.seccomp_mode; }
+  int answer_to_bad_call(KernelCall call) const override;
+  Result<int> kvm_api_version(PathRef device) const override;
+  Result<void> try_inotify() const override;
+  Result<std::string> read_link(PathRef path) const override;
   std::string kernel_release() const override { return release; }
   std::optional<std::string> environment(const char* name) const override;
   void pause(std::chrono::milliseconds) override {}
