@@ -14,6 +14,8 @@ int main(int argc, char** argv) {
         return serve(settings);
       case Command::survey:
         return survey(settings);
+      case Command::explain:
+        return explain(settings);
       case Command::check:
         return check(settings);
     }

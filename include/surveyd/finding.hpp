@@ -85,6 +85,7 @@ class Findings {
   [[nodiscard]] std::string reason(std::string_view id) const;
 
   [[nodiscard]] const std::vector<Finding>& all() const { return all_; }
+  [[nodiscard]] std::vector<Finding>& all() { return all_; }
 
   /// Takes a clear answer back, because another finding shows that it was none.
   void doubt(std::string_view id, ReasonCode code, std::string reason);

@@ -47,12 +47,17 @@ struct Disagreement {
 
 struct Assessment {
   Mode mode = Mode::degraded;
-  std::vector<Disagreement> disagreements;  ///< empty when the two modes agree
+  std::vector<Disagreement> disagreements;
 };
 
 /// The mode from better evidence that is just as cheap: namespaces instead of the cgroup path, what
-/// the cgroups really accept and offer, the TUN device's number. `reference` is what `classify`
-/// said, to explain each difference field by field.
-[[nodiscard]] Assessment assess(const Findings& findings, Mode reference);
+/// the cgroups really accept and offer, the TUN device's number, and what was verified. `reference`
+/// is what `classify` said of the claims, to explain each difference field by field. A field that a
+/// verification contradicts is listed even where the modes agree.
+[[nodiscard]] Assessment assess(const Findings& claims, const Findings& findings, Mode reference);
+/// Nothing was verified.
+[[nodiscard]] inline Assessment assess(const Findings& claims, Mode reference) {
+  return assess(claims, claims, reference);
+}
 
 }  // namespace surveyd

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,18 +37,45 @@ struct SurveyRun {
   bool stale = false;                ///< a later survey did not finish: this is the last good one
 };
 
+/// An answer that is another one than in the survey before.
+struct Change {
+  std::uint64_t generation = 0;  ///< of the survey that shows it
+  std::chrono::system_clock::time_point at{};
+  std::string what;  ///< the id of a finding, `effective_mode` or `assessed_mode`
+  std::string from;
+  std::string to;
+  std::string from_code;  ///< reason codes; empty for a mode
+  std::string to_code;
+  std::string reason;  ///< one sentence
+};
+
+inline constexpr std::size_t most_changes_kept = 256;
+
 /// All that one survey found and what follows from it. Immutable once published.
 struct Survey {
-  Findings findings;
+  Findings findings;  ///< what was claimed, or verified where that was done
   Capabilities capabilities;
   std::vector<Unmet> unmet_for_full;
   Assessment assessment;
   OverlayDecision overlay;
   RootfsDecision rootfs;
   SurveyRun run;
+  /// Up to this survey, the last ones of this process, oldest first; never null.
+  std::shared_ptr<const std::vector<Change>> changes =
+      std::make_shared<const std::vector<Change>>();
+
+  /// Those of them that this very survey shows.
+  [[nodiscard]] std::span<const Change> new_changes() const;
 };
 
-/// Draws the conclusions from the findings; makes no system call.
-[[nodiscard]] Survey conclude(Findings findings, SurveyRun run);
+/// Draws the conclusions from the findings; makes no system call. The fields of the reference, and
+/// its mode, follow from the claims, as it defines them; every decision of surveyd's own follows
+/// from `findings`, in which a verified answer has taken the place of a claim.
+[[nodiscard]] Survey conclude(Findings claims, Findings findings, SurveyRun run);
+/// Nothing was verified.
+[[nodiscard]] Survey conclude(Findings claims, SurveyRun run);
+
+/// Dates every answer from when it became what it is, and adds what is new to the changes.
+void compare_with(const Survey& before, Survey& after);
 
 }  // namespace surveyd

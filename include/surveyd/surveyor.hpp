@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <span>
@@ -24,9 +25,12 @@ class Worker;
 
 /// The texts that follow from a survey alone, made once a survey and not once a request.
 struct Documents {
-  std::string capabilities;         ///< GET /capabilities
-  std::string daemon_capabilities;  ///< GET /api/v1/daemon/capabilities
-  std::string metrics;              ///< the part of GET /metrics that only a survey changes
+  std::string capabilities;                                 ///< GET /capabilities
+  std::string daemon_capabilities;                          ///< GET /api/v1/daemon/capabilities
+  std::string findings;                                     ///< GET /findings
+  std::string changes;                                      ///< GET /changes
+  std::map<std::string, std::string, std::less<>> finding;  ///< GET /findings/<id>, by id
+  std::string metrics;  ///< the part of GET /metrics that only a survey changes
 };
 
 /// A survey and its documents. Immutable once published.

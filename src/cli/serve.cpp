@@ -21,6 +21,7 @@
 #include "host/real_host.hpp"
 #include "http/server.hpp"
 #include "json/documents.hpp"
+#include "json/findings.hpp"
 #include "run/cgroup_monitor.hpp"
 #include "run/reaper.hpp"
 
@@ -110,21 +111,19 @@ std::optional<ino_t> inode_of(const std::string& path) {
 
 /// One line for the first survey, and one for each change after it.
 void log_changes(const Survey* before, const Survey& after) {
-  const char* mode = to_string(after.capabilities.effective_mode);
-  const char* assessed = to_string(after.assessment.mode);
   if (before == nullptr) {
-    spdlog::info("surveyed: effective_mode={} assessed_mode={}", mode, assessed);
+    spdlog::info("surveyed: effective_mode={} assessed_mode={}",
+                 to_string(after.capabilities.effective_mode), to_string(after.assessment.mode));
     return;
   }
-  for (const Finding& finding : after.findings.all()) {
-    const Status was = before->findings.status(finding.id);
-    if (was != finding.status)
-      spdlog::info("{} changed from {} to {}: {}", finding.id, to_string(was),
-                   to_string(finding.status), finding.reason);
+  for (const Change& change : after.new_changes()) {
+    if (change.from == change.to)  // still no, say, but for another reason
+      spdlog::info("{} is still {}, now {}: {}", change.what, change.to, change.to_code,
+                   change.reason);
+    else
+      spdlog::info("{} changed from {} to {}: {}", change.what, change.from, change.to,
+                   change.reason);
   }
-  if (before->capabilities.effective_mode != after.capabilities.effective_mode ||
-      before->assessment.mode != after.assessment.mode)
-    spdlog::info("effective_mode={} assessed_mode={}", mode, assessed);
 }
 
 // The last boundary: what one event could not do is in the log, and the next one is served.
@@ -158,8 +157,15 @@ int run(const Settings& settings) {
   std::optional<run::CgroupMonitor> monitor;
   Surveyor::Published last;
   const auto render = [&host, &build](const Survey& survey) {
-    return Documents{json::capabilities(survey), json::daemon_capabilities(survey),
-                     metrics::of_survey(survey, process_usage(host), build)};
+    Documents documents;
+    documents.capabilities = json::capabilities(survey);
+    documents.daemon_capabilities = json::daemon_capabilities(survey);
+    documents.findings = json::findings(survey);
+    documents.changes = json::changes(survey);
+    for (const Finding& finding : survey.findings.all())
+      documents.finding[finding.id] = json::finding(finding);
+    documents.metrics = metrics::of_survey(survey, process_usage(host), build);
+    return documents;
   };
   const auto publish = [&](const Surveyor::Published& snapshot) {
     publish_to->publish(snapshot);

@@ -98,6 +98,7 @@ class Parser {
       "Says what a container orchestrator can do on this machine, over HTTP and to "
       "Prometheus, and prepares its cgroups."};
   CLI::App* survey_ = nullptr;
+  CLI::App* explain_ = nullptr;
   CLI::App* check_ = nullptr;
   Settings settings_;
   unsigned interval_ = 30;
@@ -159,7 +160,17 @@ Parser::Parser() {
   app_.require_subcommand(0, 1);
   app_.add_subcommand("serve", "Run the daemon (the default)")->fallthrough();
   survey_ = app_.add_subcommand("survey", "Survey once and print what was found")->fallthrough();
-  survey_->add_flag("--json", settings_.json, "Print the document of GET /capabilities");
+  survey_->add_flag("--all", settings_.all, "Give the reasons for what is yes, too");
+  survey_->add_flag("--json", settings_.json,
+                    "Print the document of GET /capabilities, with --all of GET /findings");
+
+  explain_ =
+      app_.add_subcommand("explain", "Survey once and print one finding in full")->fallthrough();
+  explain_->add_option("finding", settings_.finding, "Its id; surveyd survey shows all")
+      ->required()
+      ->check(validator(check_finding))
+      ->type_name("FINDING");
+  explain_->add_flag("--json", settings_.json, "Print the document of GET /findings/<id>");
 
   check_ =
       app_.add_subcommand("check", "Exit 0 if all holds, 1 if not (and say why), 2 on wrong usage")
@@ -172,8 +183,7 @@ Parser::Parser() {
       ->check(mode)
       ->type_name("MODE");
   std::string findings;
-  for (const Probe& probe : catalogue())
-    findings += "\n  " + probe.id + ": " + probe.summary;
+  for (const Probe& probe : catalogue()) findings += "\n  " + probe.id + ": " + probe.summary;
   check_
       ->add_option("--require", settings_.required,
                    "Findings that have to be yes, separated by commas:" + findings)
@@ -188,6 +198,7 @@ Settings Parser::parse(int argc, const char* const* argv) {
   if (unix_option_->count() > 0)
     settings_.unix_socket = unix_socket_ == no_listener ? std::string{} : unix_socket_;
   if (survey_->parsed()) settings_.command = Command::survey;
+  if (explain_->parsed()) settings_.command = Command::explain;
   if (check_->parsed()) {
     settings_.command = Command::check;
     if (settings_.mode.empty() && settings_.assessed_mode.empty() && settings_.required.empty())

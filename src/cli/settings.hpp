@@ -11,7 +11,7 @@
 
 namespace surveyd::cli {
 
-enum class Command { serve, survey, check };
+enum class Command { serve, survey, explain, check };
 
 /// What the command line, the environment and the settings file said, in this order of precedence.
 struct Settings {
@@ -27,7 +27,9 @@ struct Settings {
   std::string log_level = "info";
   std::string log_format = "text";
 
-  bool json = false;                           ///< survey
+  bool json = false;                           ///< survey, explain: a document
+  bool all = false;                            ///< survey: explain what is yes, too
+  std::string finding;                         ///< explain
   std::string mode;                            ///< check; empty: not asked
   std::string assessed_mode;                   ///< check; empty: not asked
   std::vector<std::string> required;           ///< check: findings that have to be yes

@@ -2,72 +2,29 @@
 #include <iostream>
 #include <string>
 
-#include <unistd.h>
-
 #include <surveyd/probe.hpp>
 
 #include "cli/commands.hpp"
 #include "cli/once.hpp"
+#include "cli/terminal.hpp"
 #include "host/real_host.hpp"
 #include "json/documents.hpp"
+#include "json/findings.hpp"
 
 namespace surveyd::cli {
 namespace {
 
-constexpr std::size_t width = 80;
-
-/// Colours where somebody looks: on a terminal that did not ask for none (no-color.org).
-class Palette {
- public:
-  Palette() : on_(::isatty(STDOUT_FILENO) == 1 && no_color_unset()) {}
-
-  [[nodiscard]] std::string paint(const std::string& text, const char* code) const {
-    return on_ ? std::string{"\033["} + code + "m" + text + "\033[0m" : text;
-  }
-  [[nodiscard]] std::string status(Status status, const std::string& padded) const {
-    return paint(padded, status == Status::yes ? "32" : status == Status::no ? "31" : "33");
-  }
-  [[nodiscard]] std::string mode(Mode mode) const {
-    return paint(to_string(mode), mode == Mode::full              ? "1;32"
-                                  : mode == Mode::nested_adaptive ? "1;33"
-                                                                  : "1;31");
-  }
-
- private:
-  static bool no_color_unset() {
-    const char* no_color = std::getenv("NO_COLOR");
-    return no_color == nullptr || *no_color == '\0';
-  }
-  bool on_;
-};
-
-// A cgroup can be named to move the cursor.
-std::string printable(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    result += byte < 0x20 || byte == 0x7f ? '?' : c;
-  }
-  return result;
+int written() {
+  std::cout.flush();
+  if (std::cout) return EXIT_SUCCESS;
+  std::cerr << "surveyd: the survey cannot be written to standard output\n";
+  return EXIT_FAILURE;
 }
 
-std::string padded(std::string text, std::size_t size) {
-  text.resize(std::max(text.size(), size), ' ');
-  return text;
-}
-
-// Writes `text` from the current column on, breaking at blanks and, where there is none, anywhere.
-void wrapped(std::ostream& out, const std::string& raw, std::size_t indent) {
-  const std::string text = printable(raw);
-  const std::size_t room = width - indent;
-  std::size_t at = 0;
-  while (text.size() - at > room) {
-    std::size_t end = text.rfind(' ', at + room);
-    if (end == std::string::npos || end <= at) end = at + room;
-    out << text.substr(at, end - at) << "\n" << std::string(indent, ' ');
-    at = text[end] == ' ' ? end + 1 : end;
-  }
-  out << text.substr(at) << "\n";
+std::string summary_of(const std::string& id) {
+  for (const Probe& probe : probes_for({default_storage}))
+    if (probe.id == id) return probe.summary;
+  return {};
 }
 
 std::string text_of(const FieldValue& value) {
@@ -76,23 +33,33 @@ std::string text_of(const FieldValue& value) {
   return "null";
 }
 
-void print_findings(std::ostream& out, const Survey& survey, const Palette& palette) {
+// A yes explains itself, unless somebody wants to know.
+void print_findings(std::ostream& out, const Survey& survey, bool all, const Palette& palette) {
   constexpr std::size_t id_width = 33;
   constexpr std::size_t status_width = 8;
+  constexpr std::size_t indent = 4;
   for (const Finding& finding : survey.findings.all()) {
-    out << padded(finding.id, id_width)
-        << palette.status(finding.status, padded(to_string(finding.status), status_width));
-    wrapped(out,
-            finding.id == "cgroup_parent" && finding.status == Status::yes ? finding.value
-                                                                           : finding.reason,
-            id_width + status_width);
+    std::string beside = finding.basis == Basis::verified ? "verified" : "";
+    if (!finding.value.empty()) beside += (beside.empty() ? "" : "  ") + finding.value;
+    out << padded(finding.id, id_width);
+    if (beside.empty()) {
+      out << palette.status(finding.status, to_string(finding.status)) << "\n";
+    } else {
+      out << palette.status(finding.status, padded(to_string(finding.status), status_width));
+      wrapped(out, beside, id_width + status_width);
+    }
+    if (all || finding.status != Status::yes) {
+      out << std::string(indent, ' ');
+      wrapped(out, finding.reason, indent);
+    }
+    if (finding.remedy) print_remedy(out, *finding.remedy, indent);
   }
 }
 
-void print_table(std::ostream& out, const Survey& survey, const Palette& palette) {
+void print_table(std::ostream& out, const Survey& survey, bool all, const Palette& palette) {
   out << "effective mode  " << palette.mode(survey.capabilities.effective_mode) << "\n"
       << "assessed mode   " << palette.mode(survey.assessment.mode) << "\n\n";
-  print_findings(out, survey, palette);
+  print_findings(out, survey, all, palette);
 
   if (!survey.unmet_for_full.empty()) out << "\nmissing for full:\n";
   for (const Unmet& unmet : survey.unmet_for_full) {
@@ -133,13 +100,47 @@ Survey survey_once(const Settings& settings) {
 int survey(const Settings& settings) {
   const Survey survey = survey_once(settings);
   if (settings.json)
-    std::cout << json::capabilities(survey);
+    std::cout << (settings.all ? json::findings(survey) : json::capabilities(survey));
   else
-    print_table(std::cout, survey, Palette{});
-  std::cout.flush();
-  if (std::cout) return EXIT_SUCCESS;
-  std::cerr << "surveyd: the survey cannot be written to standard output\n";
-  return EXIT_FAILURE;
+    print_table(std::cout, survey, settings.all, Palette{});
+  return written();
+}
+
+namespace {
+
+void print_finding(std::ostream& out, const Finding& finding, const Palette& palette) {
+  constexpr std::size_t indent = 11;
+  const auto line = [&out](const char* name, const std::string& text) {
+    out << padded(name, indent);
+    wrapped(out, text, indent);
+  };
+  out << printable(finding.id) << "  " << palette.status(finding.status, to_string(finding.status))
+      << "  (" << to_string(finding.basis) << ")\n\n";
+  line("asks", summary_of(finding.id));
+  line("answer", finding.reason);
+  if (!finding.value.empty()) line("value", finding.value);
+  line("because", std::string{to_string(finding.code)} + ": " + meaning_of(finding.code));
+  if (finding.remedy) {
+    out << "\n";
+    print_remedy(out, *finding.remedy, 0);
+  }
+  out << "\nevidence\n";
+  for (const Evidence& one : finding.evidence) {
+    out << "  ";
+    wrapped(out, one.source + ": " + (one.error ? errno_name(one.error) : one.value), 4);
+  }
+}
+
+}  // namespace
+
+int explain(const Settings& settings) {
+  const Survey survey = survey_once(settings);
+  const Finding& finding = *survey.findings.find(settings.finding);
+  if (settings.json)
+    std::cout << json::finding(finding);
+  else
+    print_finding(std::cout, finding, Palette{});
+  return written();
 }
 
 }  // namespace surveyd::cli

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <surveyd/mode.hpp>
 
 #include "domain/evidence.hpp"
@@ -20,6 +22,19 @@ std::string why_unmet(const Findings& findings, const std::string& id) {
 
 FieldValue path_or_null(const std::string& path, bool present) {
   return present ? FieldValue{path} : FieldValue{};
+}
+
+// Fields of the reference that were tried, and turned out otherwise.
+void compare_verified(std::vector<Disagreement>& list, const Findings& claims,
+                      const Findings& findings) {
+  for (const char* id : {"can_write_cgroup_root", "tun_device_available",
+                         "overlayfs_rootfs_available", "fuse_overlayfs_rootfs_available"}) {
+    const Finding* finding = findings.find(id);
+    const bool listed = std::any_of(list.begin(), list.end(),
+                                    [id](const Disagreement& one) { return one.field == id; });
+    if (listed || finding == nullptr || finding->basis != Basis::verified) continue;
+    compare(list, id, claims.is_yes(id), finding->status == Status::yes, finding->reason);
+  }
 }
 
 }  // namespace
@@ -52,7 +67,7 @@ Classification classify(const Findings& findings) {
   return result;
 }
 
-Assessment assess(const Findings& findings, Mode reference) {
+Assessment assess(const Findings& claims, const Findings& findings, Mode reference) {
   const bool contained = findings.status("container") != Status::no;
   const bool host = findings.is_yes("cgroup_host_placement");
   const bool scope = findings.is_yes("cgroup_scope_placement");
@@ -63,25 +78,28 @@ Assessment assess(const Findings& findings, Mode reference) {
     result.mode = Mode::full;
   else if (host || scope)
     result.mode = Mode::nested_adaptive;
-  if (result.mode == reference) return result;
-
   auto& list = result.disagreements;
+  if (result.mode == reference) {
+    compare_verified(list, claims, findings);
+    return result;
+  }
   list.push_back({"effective_mode", std::string{to_string(reference)},
                   std::string{to_string(result.mode)},
                   "the fields below differ from what the kernel really grants here"});
-  compare(list, "is_nested", findings.is_yes("is_nested"), contained, findings.reason("container"));
+  compare(list, "is_nested", claims.is_yes("is_nested"), contained, findings.reason("container"));
   // Not known to be nested counts as nested for the reference's mode.
-  if (findings.status("is_nested") == Status::unknown && !contained)
-    list.push_back({"is_nested", {}, false, findings.reason("is_nested")});
-  compare(list, "can_write_cgroup_root", findings.is_yes("can_write_cgroup_root"), host,
+  if (claims.status("is_nested") == Status::unknown && !contained)
+    list.push_back({"is_nested", {}, false, claims.reason("is_nested")});
+  compare(list, "can_write_cgroup_root", claims.is_yes("can_write_cgroup_root"), host,
           findings.reason("cgroup_host_placement"));
-  compare(list, "tun_device_available", findings.is_yes("tun_device_available"), tun,
+  compare(list, "tun_device_available", claims.is_yes("tun_device_available"), tun,
           findings.reason("tun_device_available"));
-  const bool parent = findings.is_yes("cgroup_parent");
+  const bool parent = claims.is_yes("cgroup_parent");
   if (parent != scope)
-    list.push_back({"cgroup_parent", path_or_null(findings.value("cgroup_parent"), parent),
+    list.push_back({"cgroup_parent", path_or_null(claims.value("cgroup_parent"), parent),
                     path_or_null(findings.value("cgroup_scope_placement"), scope),
                     findings.reason("cgroup_scope_placement")});
+  compare_verified(list, claims, findings);
   return result;
 }
 

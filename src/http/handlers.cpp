@@ -171,6 +171,13 @@ void Service::publish(const Surveyor::Published& snapshot) {
   if (!snapshot->survey.run.stale) surveyed_at = std::chrono::steady_clock::now();
   capabilities = make_document("application/json", snapshot->documents.capabilities);
   daemon_capabilities = make_document("application/json", snapshot->documents.daemon_capabilities);
+  rarely_asked.clear();
+}
+
+std::shared_ptr<const Document> Service::document_of(std::string_view path,
+                                                     const std::string& text) {
+  if (const auto known = rarely_asked.find(path); known != rarely_asked.end()) return known->second;
+  return rarely_asked.emplace(path, make_document("application/json", text)).first->second;
 }
 
 void Service::load_page() {
@@ -193,6 +200,32 @@ Response get_capabilities(Exchange& exchange) {
 Response get_daemon_capabilities(Exchange& exchange) {
   const auto& document = exchange.service.daemon_capabilities;
   return document ? respond_with(document, exchange.request) : not_yet_surveyed();
+}
+
+Response get_findings(Exchange& exchange) {
+  const auto& current = exchange.service.surveyor.current();
+  if (!current) return not_yet_surveyed();
+  return respond_with(exchange.service.document_of(exchange.route, current->documents.findings),
+                      exchange.request);
+}
+
+Response get_finding(Exchange& exchange) {
+  const auto& current = exchange.service.surveyor.current();
+  if (!current) return not_yet_surveyed();
+  const auto& texts = current->documents.finding;
+  const auto text = texts.find(exchange.parameter);
+  if (text == texts.end())
+    return problem(404, "no-such-finding",
+                   "there is no finding of this name; GET /findings shows all");
+  return respond_with(exchange.service.document_of("/findings/" + text->first, text->second),
+                      exchange.request);
+}
+
+Response get_changes(Exchange& exchange) {
+  const auto& current = exchange.service.surveyor.current();
+  if (!current) return not_yet_surveyed();
+  return respond_with(exchange.service.document_of(exchange.route, current->documents.changes),
+                      exchange.request);
 }
 
 Response get_metrics(Exchange& exchange) {

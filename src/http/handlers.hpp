@@ -28,6 +28,9 @@ struct Exchange {
 [[nodiscard]] Response get_page(Exchange& exchange);
 [[nodiscard]] Response get_capabilities(Exchange& exchange);
 [[nodiscard]] Response get_daemon_capabilities(Exchange& exchange);
+[[nodiscard]] Response get_findings(Exchange& exchange);
+[[nodiscard]] Response get_finding(Exchange& exchange);
+[[nodiscard]] Response get_changes(Exchange& exchange);
 [[nodiscard]] Response get_metrics(Exchange& exchange);
 [[nodiscard]] Response get_healthz(Exchange& exchange);
 [[nodiscard]] Response get_readyz(Exchange& exchange);

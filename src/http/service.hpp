@@ -41,9 +41,14 @@ struct Service {
   // Made ready with each snapshot; null before the first.
   std::shared_ptr<const Document> capabilities{};
   std::shared_ptr<const Document> daemon_capabilities{};
+  /// Of the routes that few ask for: made ready when somebody does, once a snapshot.
+  std::map<std::string, std::shared_ptr<const Document>, std::less<>> rarely_asked{};
   std::chrono::steady_clock::time_point surveyed_at{};  ///< end of the last survey that finished
   std::map<std::string, std::shared_ptr<const Document>, std::less<>> page{};  ///< by path
 
+  /// `text` as the document of `path`, until the next snapshot.
+  [[nodiscard]] std::shared_ptr<const Document> document_of(std::string_view path,
+                                                            const std::string& text);
   void publish(const Surveyor::Published& snapshot);
   void load_page();
 };

@@ -68,6 +68,26 @@ std::string capabilities(const Survey& survey) {
   return text_of(document);
 }
 
+std::string changes(const Survey& survey) {
+  ordered_json document;
+  document["changes"] = ordered_json::array();
+  for (auto one = survey.changes->rbegin(); one != survey.changes->rend(); ++one) {
+    ordered_json change = {{"at", timestamp(one->at)},
+                           {"generation", one->generation},
+                           {"what", one->what},
+                           {"from", one->from},
+                           {"to", one->to}};
+    if (!one->to_code.empty()) {
+      change["from_code"] = one->from_code;
+      change["to_code"] = one->to_code;
+    }
+    change["reason"] = one->reason;
+    document["changes"].push_back(std::move(change));
+  }
+  document["survey"] = about(survey.run);
+  return text_of(document);
+}
+
 std::string daemon_capabilities(const Survey& survey) {
   const Capabilities& fields = survey.capabilities;
   return text_of({{"mode", to_string(fields.effective_mode)},

@@ -15,6 +15,9 @@ namespace surveyd::json {
 
 [[nodiscard]] std::string capabilities(const Survey& survey);
 
+/// GET /changes: the last ones, newest first.
+[[nodiscard]] std::string changes(const Survey& survey);
+
 /// The shape of ZLayer's own endpoint.
 [[nodiscard]] std::string daemon_capabilities(const Survey& survey);
 

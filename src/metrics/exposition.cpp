@@ -127,16 +127,21 @@ void add_capabilities(Families& families, const Survey& survey) {
       gauges("surveyd_capability", "Whether the capability is there; absent while unknown.");
   MetricFamily unknown = gauges("surveyd_capability_unknown",
                                 "Whether it could not be found out if the capability is there.");
+  MetricFamily verified =
+      gauges("surveyd_capability_verified",
+             "Whether the answer comes from trying it, and not from a claim alone.");
   MetricFamily durations =
       gauges("surveyd_probe_duration_seconds", "How long the probe took in the last survey.");
   for (const Finding& finding : survey.findings.all()) {
     const bool is_unknown = finding.status == Status::unknown;
     if (!is_unknown) gauge(known, finding.status == Status::yes, {{"capability", finding.id}});
     gauge(unknown, is_unknown, {{"capability", finding.id}});
+    gauge(verified, finding.basis == Basis::verified, {{"capability", finding.id}});
     gauge(durations, seconds(finding.duration), {{"probe", finding.id}});
   }
   families.push_back(std::move(known));
   families.push_back(std::move(unknown));
+  families.push_back(std::move(verified));
   families.push_back(std::move(durations));
 }
 
@@ -238,8 +243,8 @@ void Counters::surveyed(const Survey* before, const Survey& after) {
   observe(survey_durations_, survey_bounds, seconds(after.run.duration));
   for (const Finding& finding : after.findings.all()) {
     probe_failures_[finding.id] += finding.failed;
-    const bool changed = before != nullptr && before->findings.status(finding.id) != finding.status;
-    capability_changes_[finding.id] += changed;
+    const Finding* was = before != nullptr ? before->findings.find(finding.id) : nullptr;
+    capability_changes_[finding.id] += was != nullptr && !is_same_answer(*was, finding);
   }
   if (before == nullptr) return;
   const Mode from = before->capabilities.effective_mode;

@@ -27,6 +27,7 @@ struct Surveyor::Run {
   std::set<std::size_t> skipped;  ///< their thread of an earlier survey is still stuck
   std::shared_ptr<std::set<std::size_t>> stuck;
   SurveyRun about;
+  Published before;  ///< the last good one when this one began; null before the first
   steady_clock::time_point begun;
 
   std::mutex mutex;
@@ -119,6 +120,7 @@ void Surveyor::begin() {
   run->render = render_;
   run->skipped = *stuck_;
   run->stuck = stuck_;
+  run->before = current_;
   run->about.generation = ++generation_;
   run->about.interval = settings_.interval;
   run->about.surveyed_at = system_clock::now();
@@ -140,7 +142,8 @@ void Surveyor::execute(const std::shared_ptr<Run>& run, std::size_t from, unsign
       run->current_since = steady_clock::now();
     }
     Finding finding = run->skipped.contains(i)
-                          ? no_answer(probe.id, ReasonCode::timed_out, "timed out, and is still waiting for the kernel")
+                          ? no_answer(probe.id, ReasonCode::timed_out,
+                                      "timed out, and is still waiting for the kernel")
                           : run_guarded(probe, subject);
     const std::lock_guard lock{run->mutex};
     if (run->attempt != attempt) {
@@ -169,6 +172,7 @@ Surveyor::Published Surveyor::conclude_run(Run& run) {
   run.about.duration = steady_clock::now() - run.begun;
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->survey = conclude(Findings{std::move(findings)}, run.about);
+  if (run.before) compare_with(run.before->survey, snapshot->survey);
   snapshot->documents = run.render(snapshot->survey);
   return snapshot;
 }
@@ -196,9 +200,9 @@ void Surveyor::give_up_late_probe() {
   } catch (const std::system_error&) {
     return;  // tried again at the next deadline
   }
-  Finding finding =
-      no_answer(run.probes[late].id, ReasonCode::timed_out, "timed out: no answer within " +
-                                         std::to_string(settings_.probe_deadline.count()) + " ms");
+  Finding finding = no_answer(
+      run.probes[late].id, ReasonCode::timed_out,
+      "timed out: no answer within " + std::to_string(settings_.probe_deadline.count()) + " ms");
   finding.duration = steady_clock::now() - run.current_since;
   run.findings[late] = std::move(finding);
   stuck_->insert(late);

@@ -111,7 +111,7 @@ class Survey(unittest.TestCase):
     def test_the_table_names_the_fields_and_the_modes(self):
         text = run("survey").stdout
         for field in FIELDS[:-1]:
-            self.assertRegex(text, rf"(?m)^{field} +(yes|no|unknown) ")
+            self.assertRegex(text, rf"(?m)^{field} +(yes|no|unknown)( |$)")
         document = json.loads(run("survey", "--json").stdout)
         self.assertRegex(text, rf"effective mode +{document['effective_mode']}\n")
         self.assertRegex(text, rf"assessed mode +{document['assessed_mode']}\n")
@@ -152,6 +152,34 @@ class Survey(unittest.TestCase):
                 [binary(), "survey"], env=clean_environment(), stdout=full, timeout=DEADLINE
             )
         self.assertEqual(ended.returncode, 1)
+
+
+class Explain(unittest.TestCase):
+    def test_a_finding_is_printed_in_full(self):
+        text = run("explain", "tun_device_available").stdout
+        self.assertRegex(text, r"^tun_device_available +(yes|no|unknown) +\(claimed\)\n")
+        for part in ("asks", "answer", "because", "evidence"):
+            self.assertRegex(text, rf"(?m)^{part}\b")
+        self.assertIn("open(/dev/net/tun, O_RDWR)", text)
+
+    def test_json_is_one_finding(self):
+        finding = json.loads(run("explain", "is_root", "--json").stdout)
+        self.assertEqual(finding["id"], "is_root")
+        self.assertEqual(finding["status"], "yes" if is_root else "no")
+
+    def test_every_finding_of_a_survey_can_be_explained(self):
+        document = json.loads(run("survey", "--all", "--json").stdout)
+        for finding in document["findings"]:
+            with self.subTest(finding["id"]):
+                ended = run("explain", finding["id"], "--json")
+                explained = json.loads(ended.stdout)
+                for member in ("status", "basis", "reason_code"):
+                    self.assertEqual(explained[member], finding[member])
+
+    def test_an_unknown_finding_is_2_and_names_those_that_there_are(self):
+        ended = run("explain", "nothing")
+        self.assertEqual((ended.returncode, ended.stdout), (2, ""))
+        self.assertRegex(ended.stderr, r"^surveyd: .*\"nothing\" is not a finding.*is_root.*\n$")
 
 
 class Check(unittest.TestCase):

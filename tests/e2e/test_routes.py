@@ -16,6 +16,9 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 READS = {
     "/capabilities": JSON,
     "/api/v1/daemon/capabilities": JSON,
+    "/findings": JSON,
+    "/findings/tun_device_available": JSON,
+    "/changes": JSON,
     "/healthz": JSON,
     "/readyz": JSON,
     "/metrics": TEXT,
@@ -25,7 +28,14 @@ READS = {
     "/icon.svg": "image/svg+xml",
 }
 PAGE = ("/", "/style.css", "/app.js", "/icon.svg")
-CACHED = ("/capabilities", "/api/v1/daemon/capabilities", *PAGE)
+CACHED = (
+    "/capabilities",
+    "/api/v1/daemon/capabilities",
+    "/findings",
+    "/findings/tun_device_available",
+    "/changes",
+    *PAGE,
+)
 ALLOWED = {
     **{path: "GET, HEAD" for path in (*READS, "/cgroups")},
     "/survey": "POST",

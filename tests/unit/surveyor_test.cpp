@@ -105,7 +105,9 @@ class SurveyorTest : public testing::Test {
         context().get_executor(), host(), all, settings_,
         [this](const Survey& survey) {
           rendered_on_ = std::this_thread::get_id();
-          return Documents{"generation " + std::to_string(survey.run.generation), "", ""};
+          Documents documents;
+          documents.capabilities = "generation " + std::to_string(survey.run.generation);
+          return documents;
         },
         [this](const Published& snapshot) {
           published_on_ = std::this_thread::get_id();
