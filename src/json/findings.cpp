@@ -66,15 +66,15 @@ Enum named(const std::string& name, const Values& values) {
 Finding finding_of(const nlohmann::json& document) {
   Finding finding;
   finding.id = document.at("id");
-  finding.status = named<Status>(document.at("status"),
-                                 std::array{Status::yes, Status::no, Status::unknown});
+  finding.status =
+      named<Status>(document.at("status"), std::array{Status::yes, Status::no, Status::unknown});
   finding.basis = named<Basis>(document.at("basis"), std::array{Basis::claimed, Basis::verified});
   finding.code = named<ReasonCode>(document.at("reason_code"), reason_codes());
   finding.value = document.at("value");
   finding.reason = document.at("reason");
   for (const auto& one : document.at("evidence"))
-    finding.evidence.push_back({one.at("source"), one.value("value", ""),
-                                error_named(one.value("errno", ""))});
+    finding.evidence.push_back(
+        {one.at("source"), one.value("value", ""), error_named(one.value("errno", ""))});
   if (const auto& remedy = document.at("remedy"); !remedy.is_null()) {
     finding.remedy = Remedy{remedy.at("text"), {}};
     if (!remedy.at("command").is_null()) finding.remedy->command = remedy.at("command");

@@ -25,8 +25,9 @@ namespace probes {
 std::span<const Probe> catalogue() {
 #define PROBE(id, summary) Probe{#id, summary, probes::id},
 #define VERIFIED(id, summary) Probe{#id, summary, probes::id, probes::verify_##id},
-#define STORAGE(id, summary) \
-  Probe{std::string{#id "_"} + storage_path, summary, probes::id, probes::verify_##id, storage_path},
+#define STORAGE(id, summary)                                                           \
+  Probe{std::string{#id "_"} + storage_path, summary, probes::id, probes::verify_##id, \
+        storage_path},
   static const std::vector<Probe> all = {
 #include "probes/catalogue.def"
   };
