@@ -1,0 +1,50 @@
+// What the documentation lists is what there is.
+
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <surveyd/probe.hpp>
+
+namespace surveyd::test {
+namespace {
+
+std::string file(const std::string& name) {
+  std::ifstream stream{std::string{SURVEYD_PROJECT} + "/" + name};
+  return {std::istreambuf_iterator<char>{stream}, {}};
+}
+
+std::vector<std::string> matches(const std::string& text, const std::string& expression) {
+  const std::regex pattern{expression, std::regex::multiline};
+  std::vector<std::string> found;
+  for (std::sregex_iterator match{text.begin(), text.end(), pattern}, end; match != end; ++match)
+    found.push_back((*match)[1]);
+  return found;
+}
+
+TEST(ReasonsPage, HasAParagraphForEachCodeInOrder) {
+  std::vector<std::string> codes;
+  for (const ReasonCode code : reason_codes()) codes.emplace_back(to_string(code));
+  EXPECT_EQ(matches(file("docs/reasons.md"), R"(^### (\w+)\n\n[A-Z`])"), codes);
+}
+
+TEST(FindingsPage, HasALineForEachProbeInOrder) {
+  std::vector<std::string> ids;
+  for (const Probe& probe : catalogue()) ids.push_back(probe.id);
+  EXPECT_EQ(matches(file("docs/findings.md"), R"(^\| `([^`]+)` \|)"), ids);
+}
+
+TEST(FindingsPage, SaysWhichFindingsCanBeVerified) {
+  std::vector<std::string> ids;
+  for (const Probe& probe : catalogue())
+    if (probe.verify != nullptr) ids.push_back(probe.id);
+  EXPECT_EQ(matches(file("docs/findings.md"), R"(^\| `([^`]+)` \|[^|\n]+\|[^|\n]+\| *[^| \n])"),
+            ids);
+}
+
+}  // namespace
+}  // namespace surveyd::test
