@@ -1,6 +1,7 @@
 const TIMEOUT_MS = 5000;
 const CAPABILITIES_EVERY_MS = 2000;
 const CGROUPS_EVERY_MS = 5000;
+const FINDINGS_EVERY_MS = 5000;
 
 // ---- words
 
@@ -253,6 +254,29 @@ export function changesBetween(before, after) {
     }));
 }
 
+const ANSWERS = { yes: 'Yes', no: 'No', unknown: 'Unknown' };
+
+export function findingRows(document) {
+  return list(document.findings).map(({ id, status, basis, value, reason, reason_code, remedy }) => ({
+    name: visible(id),
+    state: Object.hasOwn(ANSWERS, status) ? status : 'none',
+    answer: lookUp(ANSWERS, status) ?? UNTOLD,
+    verified: basis === 'verified',
+    value: value ? visible(value) : null,
+    reason: visible(reason ?? 'No reason given.'),
+    code: visible(reason_code ?? ''),
+    remedy: remedy?.text ? visible(remedy.text) : null,
+    command: remedy?.command ? visible(remedy.command) : null,
+  }));
+}
+
+export function findingsCaption(rows) {
+  const count = (state) => rows.filter((row) => row.state === state).length;
+  const verified = rows.filter((row) => row.verified).length;
+  return `${rows.length} findings: ${count('yes')} yes, ${count('no')} no, ${count('unknown')} unknown; `
+    + `${verified || 'none'} verified`;
+}
+
 export function parentRows(cgroups) {
   const placement = cgroups.placement;
   return [
@@ -463,6 +487,19 @@ function disagreementNode(row) {
     cell('Why', {}, element('span', { class: 'words' }, row.why)));
 }
 
+function findingNode(row) {
+  return element('tr', { 'data-finding': row.name },
+    rowHeader(null, row.name),
+    cell('Answer', {},
+      element('span', { class: 'value', 'data-state': row.state, title: row.code }, row.answer),
+      row.verified ? ' ' : null,
+      row.verified ? element('span', { class: 'tag' }, 'verified') : null,
+      row.value ? element('bdi', { class: 'value path detail' }, row.value) : null),
+    cell('Why', {}, element('span', { class: 'words' }, row.reason),
+      row.remedy ? element('span', { class: 'remedy' }, row.remedy) : null,
+      row.command ? element('code', { class: 'command' }, row.command) : null));
+}
+
 function pairNode({ term, value, words }) {
   return element('div', {},
     element('dt', {}, term),
@@ -601,6 +638,24 @@ function showTitle() {
   if (document.title !== title) document.title = title;
 }
 
+function takeFindings(answer) {
+  if (answer.kind === 'same') return;
+  if (answer.kind === 'unreachable') {
+    setText(byId('findings-note'),
+      rendered.has('findings') ? 'Not answered; these are the last that are known.' : 'Not answered.');
+    show('findings-note', true);
+    return;
+  }
+  const failed = answer.kind === 'problem';
+  const rows = failed ? [] : findingRows(answer.body);
+  fill('findings', rows, findingNode);
+  setText(byId('findings-caption'), findingsCaption(rows));
+  setText(byId('findings-problem'), failed ? problemText(answer.body) : '');
+  show('findings-table', rows.length > 0);
+  show('findings-note', false);
+  show('findings-problem', failed);
+}
+
 function takeCgroups(answer) {
   // By the clock of the daemon's machine, and as of its answer: who is empty may not be so any more.
   const now = answer.date || Date.now();
@@ -632,5 +687,6 @@ for (const node of document.querySelectorAll('table, thead, tbody, tr, th')) {
 }
 setText(byId('host'), location.host);
 poll('/capabilities', CAPABILITIES_EVERY_MS, takeCapabilities);
+poll('/findings', FINDINGS_EVERY_MS, takeFindings);
 poll('/cgroups', CGROUPS_EVERY_MS, takeCgroups);
 setInterval(tick, 1000);
