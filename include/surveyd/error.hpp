@@ -16,6 +16,7 @@ enum class Fault {
   not_a_domain,              ///< a cgroup on the way is threaded or domain invalid
   not_read_back,             ///< the kernel took a write whose effect could not be seen afterwards
   timed_out,                 ///< the operation did not finish within its deadline
+  program_failed,            ///< a program that was run; Error has what it complained of as detail
 };
 
 [[nodiscard]] std::error_code make_error_code(Fault fault);

@@ -23,6 +23,8 @@ class FaultCategory : public std::error_category {
         return "the kernel accepted the change but does not show it";
       case Fault::timed_out:
         return "timed out";
+      case Fault::program_failed:
+        return "the program failed";
     }
     return "unknown fault";
   }

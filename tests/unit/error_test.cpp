@@ -10,7 +10,8 @@ namespace {
 
 constexpr Fault every_fault[] = {
     Fault::invalid_container_id, Fault::no_usable_cgroup2, Fault::occupied,
-    Fault::not_a_domain,         Fault::not_read_back,     Fault::timed_out};
+    Fault::not_a_domain,         Fault::not_read_back,     Fault::timed_out,
+    Fault::program_failed};
 
 TEST(ErrnoName, IsTheNameThatManualPagesUse) {
   struct Row {
