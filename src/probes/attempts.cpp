@@ -161,11 +161,23 @@ Finding refused(Finding claim, const Host& host, const Failure& failure, const s
   return finding;
 }
 
+Finding without_scratch(const Trial& trial, const std::string& what) {
+  const Error& error = trial.scratch.error();
+  Finding finding = trial.claim;
+  finding.evidence.push_back(evidence_of("not verified", error));
+  if (finding.status == Status::no) return finding;
+  const ReasonCode code = code_of(error);
+  const bool is_refused = code == ReasonCode::permission_denied || code == ReasonCode::read_only;
+  return verified(finding, is_refused ? Status::no : Status::unknown, code,
+                  what + " needs a new directory there: " + describe_step(error));
+}
+
 std::optional<Finding> spare_module(const Trial& trial, const std::string& module) {
   if (trial.may_load_modules) return std::nullopt;
   const auto registered = is_registered(trial.subject.host(), module);
   if (registered && *registered) return std::nullopt;
   Finding claim = trial.claim;
+  if (claim.code == ReasonCode::kernel_lacks) return claim;
   if (!registered) claim.evidence.push_back(evidence_of("not verified", registered.error()));
   claim.evidence.push_back(
       observed("not verified", "not tried: the module " + module + " would be loaded"));

@@ -52,13 +52,7 @@ Finding verify_overlayfs_rootfs_available(Trial& trial) {
 Finding verify_overlayfs_on(Trial& trial) {
   const std::string& storage = trial.subject.storage();
   const std::string what = "an overlay on " + storage;
-  if (!trial.scratch) {
-    const Error& error = trial.scratch.error();
-    Finding finding = verified(trial.claim, meaning_of(error), code_of(error),
-                               what + " needs a new directory there: " + describe_step(error));
-    finding.evidence.push_back(evidence_of(storage, error));
-    return finding;
-  }
+  if (!trial.scratch) return without_scratch(trial, what);
   if (auto spared = spare_module(trial, "overlay")) return *spared;
   const Attempts attempts =
       attempt(CLONE_NEWNS, [&trial](Rights rights) { return try_overlay(*trial.scratch, rights); });
