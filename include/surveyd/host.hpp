@@ -59,7 +59,15 @@ struct DirectoryEntry {
 enum class CapabilitySet { effective, permitted, bounding };
 
 /// System calls that a seccomp filter or an old kernel may lack.
-enum class KernelCall { clone3, openat2, pidfd_open, pidfd_send_signal, mount_setattr, bpf };
+enum class KernelCall {
+  clone3,
+  openat2,
+  pidfd_open,
+  pidfd_send_signal,
+  mount_setattr,
+  bpf,
+  unshare_user,  ///< unshare(CLONE_NEWUSER), which filters tell from the rest of unshare(2)
+};
 
 /// Whose rights access(2) is asked about.
 enum class As { real_user, effective_user };

@@ -154,6 +154,11 @@ Result<bool> FixtureHost::has_capability(int capability, CapabilitySet set) cons
   return has(*identity.effective_capabilities, capability);
 }
 
+Result<int> FixtureHost::seccomp_mode() const {
+  if (identity.seccomp_mode < 0) return os_error(-identity.seccomp_mode, "prctl(PR_GET_SECCOMP)");
+  return identity.seccomp_mode;
+}
+
 int FixtureHost::answer_to_bad_call(KernelCall call) const {
   const auto answer = call_answers.find(call);
   return answer == call_answers.end() ? EINVAL : answer->second;

@@ -26,7 +26,7 @@ struct Identity {
   std::uint64_t permitted_capabilities = ~std::uint64_t{0};
   std::uint64_t bounding_capabilities = ~std::uint64_t{0};
   bool no_new_privileges = false;
-  int seccomp_mode = 0;
+  int seccomp_mode = 0;  ///< below 0: the call fails with that errno
   bool initial_user_namespace = true;
 };
 
@@ -69,7 +69,7 @@ class FixtureHost final : public Host {
   unsigned real_uid() const override { return identity.real_uid; }
   Result<bool> has_capability(int capability, CapabilitySet set) const override;
   Result<bool> no_new_privileges() const override { return identity.no_new_privileges; }
-  Result<int> seccomp_mode() const override { return identity.seccomp_mode; }
+  Result<int> seccomp_mode() const override;
   int answer_to_bad_call(KernelCall call) const override;
   Result<int> kvm_api_version(PathRef device) const override;
   Result<void> try_inotify() const override;
