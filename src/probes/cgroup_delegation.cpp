@@ -11,8 +11,7 @@ namespace surveyd::probes {
 Finding cgroup_delegation(Subject& subject) {
   if (subject.hierarchy().version == cgroup::Version::unknown)
     return unknown(subject.hierarchy().explanation);
-  CgroupTree tree{subject.host(), subject.plan()};
-  const auto parent = tree.inspect_container_parent();
+  const auto& parent = subject.container_parent();
   if (!parent) {
     const Error& error = parent.error();
     const std::string why = error.detail.empty() ? describe(error) : error.detail;

@@ -22,4 +22,9 @@ const cgroup::Place& Subject::mount_root() {
   return *mount_root_;
 }
 
+const Result<ContainerParent>& Subject::container_parent() {
+  if (!container_parent_) container_parent_ = CgroupTree{host_, plan_}.inspect_container_parent();
+  return *container_parent_;
+}
+
 }  // namespace surveyd

@@ -29,6 +29,8 @@ class Subject {
   [[nodiscard]] const cgroup::Namespaces& namespaces();
   /// The root of the mount at /sys/fs/cgroup.
   [[nodiscard]] const cgroup::Place& mount_root();
+  /// Where the containers' cgroups would be, whether or not it has been made.
+  [[nodiscard]] const Result<ContainerParent>& container_parent();
 
  private:
   const Host& host_;
@@ -38,6 +40,7 @@ class Subject {
   std::optional<cgroup::Hierarchy> hierarchy_;
   std::optional<cgroup::Namespaces> namespaces_;
   std::optional<cgroup::Place> mount_root_;
+  std::optional<Result<ContainerParent>> container_parent_;
 };
 
 }  // namespace surveyd
