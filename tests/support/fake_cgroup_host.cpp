@@ -85,6 +85,7 @@ struct Cgroup {
   std::set<std::string> enabled;
   bool threaded = false;
   bool frozen = false;
+  bool pressure = true;  // cgroup.pressure; 0 hides the files that tell of it
   unsigned long usage = 0;
   std::map<std::string, std::string> attributes;
   std::size_t max_depth = std::numeric_limits<std::size_t>::max();
@@ -261,7 +262,10 @@ struct FakeCgroupHost::Machine {
   }
 
   void refresh_proc() {
-    std::erase_if(plain, [](const auto& node) { return node.first.starts_with("/proc/"); });
+    // What is about processes; the rest stays as tests put it there.
+    std::erase_if(plain, [](const auto& node) {
+      return node.first.starts_with("/proc/") && !node.first.starts_with("/proc/pressure");
+    });
     const auto file = [this](const std::string& path, std::string text) {
       add_plain(path,
                 {.kind = FileKind::regular, .text = std::move(text), .target = {}, .inode = 0});
@@ -302,7 +306,9 @@ struct FakeCgroupHost::Machine {
                                                      "cgroup.threads",
                                                      "cpu.stat"};
     static const std::set<std::string> below_root = {"cgroup.events", "cgroup.freeze",
-                                                     "cgroup.kill", "cgroup.type"};
+                                                     "cgroup.kill",   "cgroup.pressure",
+                                                     "cgroup.type",   "memory.pressure"};
+    if (name == "memory.pressure" && !cgroup.pressure) return false;
     if (name == "cgroup.kill" && !has_kill_file) return false;
     return everywhere.contains(name) || (cgroup.parent != nullptr && below_root.contains(name));
   }
@@ -450,6 +456,8 @@ int FakeCgroupHost::Machine::read(const Cgroup& cgroup, const std::string& file,
   if (file == "cgroup.type") text = type(cgroup) + "\n";
   if (file == "cgroup.events") text = events(cgroup);
   if (file == "cgroup.freeze") text = cgroup.frozen ? "1\n" : "0\n";
+  if (file == "cgroup.pressure") text = cgroup.pressure ? "1\n" : "0\n";
+  if (file == "memory.pressure") text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
   if (file == "cpu.stat") text = "usage_usec " + std::to_string(cgroup.usage) + "\n";
   if (file == "cgroup.kill") return EINVAL;
   if (file != "cgroup.procs" && file != "cgroup.threads") return 0;
@@ -661,6 +669,10 @@ void FakeCgroupHost::delegate(const std::string& cgroup,
 
 void FakeCgroupHost::make_threaded(const std::string& cgroup) {
   machine_->demand(cgroup).threaded = true;
+}
+
+void FakeCgroupHost::turn_pressure_off(const std::string& cgroup) {
+  machine_->demand(cgroup).pressure = false;
 }
 
 bool FakeCgroupHost::exists(const std::string& cgroup) const {

@@ -53,6 +53,8 @@ class FakeCgroupHost final : public Host {
   /// Sets `cgroup.subtree_control` here, whatever is offered.
   void delegate(const std::string& cgroup, const std::vector<std::string>& controllers);
   void make_threaded(const std::string& cgroup);
+  /// As "0" in `cgroup.pressure` does.
+  void turn_pressure_off(const std::string& cgroup);
   [[nodiscard]] bool exists(const std::string& cgroup) const;
   /// `cgroup.type` as the kernel would show it; the real root is "domain".
   [[nodiscard]] std::string type_of(const std::string& cgroup) const;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -31,6 +32,56 @@ struct Machine {
     for (const char* program : {"pasta", "fuse-overlayfs", "fusermount3", "fusermount"})
       add_program(std::string{"/usr/bin/"} + program);
     host.variables["PATH"] = "/usr/local/bin:/usr/bin";
+    add_kernel_settings();
+    add_security_modules();
+    add_subordinate_ids();
+    host.add_directory("/var/lib");
+    host.mounts["/"] = {.magic = 0xEF53};
+  }
+
+  void set_sysctl(std::string name, const std::string& value) {
+    std::replace(name.begin(), name.end(), '.', '/');
+    host.add_file("/proc/sys/" + name, value + "\n");
+  }
+
+  void add_kernel_settings() {
+    set_sysctl("kernel.cap_last_cap", "40");
+    set_sysctl("user.max_user_namespaces", "96365");
+    set_sysctl("user.max_inotify_instances", "128");
+    set_sysctl("user.max_inotify_watches", "192536");
+    set_sysctl("fs.inotify.max_user_instances", "128");
+    set_sysctl("fs.inotify.max_user_watches", "192536");
+    set_sysctl("net.ipv4.ip_forward", "1");
+    set_sysctl("net.ipv6.conf.all.forwarding", "0");
+    set_sysctl("kernel.unprivileged_bpf_disabled", "2");
+    host.add_directory("/proc/sys/kernel/seccomp");
+    set_sysctl("kernel.seccomp.actions_avail",
+               "kill_process trap errno user_notif trace log allow");
+    host.add_file("/proc/cmdline", "quiet\n");
+    for (const char* resource : {"cpu", "memory", "io"})
+      host.add_file(std::string{"/proc/pressure/"} + resource,
+                    "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
+  }
+
+  /// As no kernel has them both enforcing; each probe sees its own.
+  void add_security_modules() {
+    host.add_directory("/sys/module");
+    host.mounts["/sys"] = {.magic = 0x62656572};
+    host.add_file("/sys/module/apparmor/parameters/enabled", "Y\n", 0444);
+    host.add_file("/sys/kernel/security/apparmor/.load", "", 0666);
+    host.add_file("/proc/self/attr/current", "unconfined\n");
+    host.add_file("/sys/fs/selinux/enforce", "1");
+  }
+
+  /// Of user 1000, and of the programs that map them.
+  void add_subordinate_ids() {
+    host.add_file("/etc/passwd", "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n");
+    host.add_file("/etc/subuid", "alice:100000:65536\n");
+    host.add_file("/etc/subgid", "alice:100000:65536\n");
+    host.add_file("/proc/self/uid_map", "         0          0 4294967295\n");
+    host.add_file("/proc/self/gid_map", "         0          0 4294967295\n");
+    for (const char* program : {"/usr/bin/newuidmap", "/usr/bin/newgidmap"})
+      host.add_file(program, "", 04755);
   }
 
   void set_namespace(const std::string& name, std::uint64_t inode) {
