@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "probes/inquiry.hpp"
+
+#include <gtest/gtest.h>
 
 namespace surveyd::test {
 namespace {
