@@ -1,5 +1,6 @@
 #include "probes/attempts.hpp"
 
+#include <array>
 #include <cerrno>
 #include <string_view>
 #include <utility>
@@ -36,12 +37,22 @@ struct Cause {
   std::optional<Remedy> remedy;
 };
 
-Cause limit_of(const Host& host) {
-  for (const char* kind : {"user", "mnt", "net"}) {
-    const std::string name = std::string{"user.max_"} + kind + "_namespaces";
-    if (setting(host, std::string{"user/max_"} + kind + "_namespaces") != "0") continue;
+struct NamespaceLimit {
+  const char* flag;
+  const char* kind;
+};
+constexpr std::array namespace_limits = {NamespaceLimit{"CLONE_NEWUSER", "user"},
+                                         NamespaceLimit{"CLONE_NEWNS", "mnt"},
+                                         NamespaceLimit{"CLONE_NEWNET", "net"}};
+
+// Each kind is counted for itself, in this user namespace and in every one above it.
+Cause limit_of(const Host& host, const std::string& call) {
+  for (const auto& [flag, kind] : namespace_limits) {
+    const std::string file = std::string{"max_"} + kind + "_namespaces";
+    if (call.find(flag) == std::string::npos || setting(host, "user/" + file) != "0") continue;
+    const std::string name = "user." + file;
     return {ReasonCode::disabled_by_sysctl, name + " is 0",
-            Remedy{"Allow some with the sysctl " + name + ".", "sysctl -w " + name + "=10000"}};
+            Remedy{"Allow some with the sysctl " + name + ".", "sysctl -w " + name + "=15000"}};
   }
   return {ReasonCode::limit_reached, "no more namespaces may be made (user.max_*_namespaces)", {}};
 }
@@ -49,7 +60,7 @@ Cause limit_of(const Host& host) {
 // What is known to refuse namespaces and what is done in them (user_namespaces(7)).
 Cause cause_of(const Host& host, const Error& error) {
   if (error.code == std::errc::no_space_on_device && error.op.starts_with("unshare"))
-    return limit_of(host);
+    return limit_of(host, error.op);
   const bool denied = error.code == std::errc::operation_not_permitted ||
                       error.code == std::errc::permission_denied;
   if (!denied) return {};

@@ -55,11 +55,12 @@ Attempts try_interface(const Host& host) {
 Finding verify_tun_device_available(Trial& trial) {
   const Attempts attempts = try_interface(trial.subject.host());
   Finding finding = conclude(trial, attempts, what);
-  if (attempts.works) {
-    if (attempts.works == Rights::user_namespace)
-      finding.reason += " only: elsewhere it needs CAP_NET_ADMIN";
-    return finding;
-  }
+  if (attempts.works == Rights::user_namespace)
+    finding.reason += " only: elsewhere it needs CAP_NET_ADMIN";
+  else if (attempts.works)
+    finding.reason += attempts.was_isolated ? ", in a new network namespace"
+                                            : ", in the network namespace that is in use";
+  if (attempts.works) return finding;
   const Error& error = attempts.failure->error;
   if (error.code != std::errc::inappropriate_io_control_operation) return finding;
   finding.code = ReasonCode::not_the_device;
