@@ -6,17 +6,14 @@
 #include <utility>
 
 #include "host/mounts.hpp"
-#include "parse/words.hpp"
 #include "probes/answer.hpp"
+#include "probes/sysctl.hpp"
 
 namespace surveyd::probes {
 namespace {
 
-std::string setting(const Host& host, const std::string& sysctl) {
-  const auto text = host.read("/proc/sys/" + sysctl);
-  if (!text) return {};
-  const auto words = parse::words(*text);
-  return words.empty() ? std::string{} : std::string{words.front()};
+bool is_set_to(const Host& host, const std::string& sysctl, long long value) {
+  return read_sysctl(host, sysctl).value == value;
 }
 
 // Says nothing about what was tried. EIO does: it is what overlayfs answers where it cannot keep
@@ -37,6 +34,9 @@ struct Cause {
   std::optional<Remedy> remedy;
 };
 
+// What Debian and Red Hat document.
+constexpr long long many_namespaces = 15000;
+
 struct NamespaceLimit {
   const char* flag;
   const char* kind;
@@ -48,11 +48,9 @@ constexpr std::array namespace_limits = {NamespaceLimit{"CLONE_NEWUSER", "user"}
 // Each kind is counted for itself, in this user namespace and in every one above it.
 Cause limit_of(const Host& host, const std::string& call) {
   for (const auto& [flag, kind] : namespace_limits) {
-    const std::string file = std::string{"max_"} + kind + "_namespaces";
-    if (call.find(flag) == std::string::npos || setting(host, "user/" + file) != "0") continue;
-    const std::string name = "user." + file;
-    return {ReasonCode::disabled_by_sysctl, name + " is 0",
-            Remedy{"Allow some with the sysctl " + name + ".", "sysctl -w " + name + "=15000"}};
+    const std::string name = std::string{"user.max_"} + kind + "_namespaces";
+    if (call.find(flag) == std::string::npos || !is_set_to(host, name, 0)) continue;
+    return {ReasonCode::disabled_by_sysctl, name + " is 0", change_sysctl(name, many_namespaces)};
   }
   return {ReasonCode::limit_reached, "no more namespaces may be made (user.max_*_namespaces)", {}};
 }
@@ -65,18 +63,16 @@ Cause cause_of(const Host& host, const Error& error) {
                       error.code == std::errc::permission_denied;
   if (!denied) return {};
   if (error.op.find("CLONE_NEWUSER") != std::string::npos &&
-      setting(host, "kernel/unprivileged_userns_clone") == "0")
+      is_set_to(host, "kernel.unprivileged_userns_clone", 0))
     return {ReasonCode::disabled_by_sysctl, "kernel.unprivileged_userns_clone is 0",
-            Remedy{"Allow user namespaces with the sysctl kernel.unprivileged_userns_clone.",
-                   "sysctl -w kernel.unprivileged_userns_clone=1"}};
+            change_sysctl("kernel.unprivileged_userns_clone", 1)};
   // The namespace is made, and the process in it confined so that it can do nothing there.
   if (!error.op.starts_with("unshare") &&
-      setting(host, "kernel/apparmor_restrict_unprivileged_userns") == "1")
+      is_set_to(host, "kernel.apparmor_restrict_unprivileged_userns", 1))
     return {ReasonCode::restricted_by_lsm,
             "AppArmor leaves no capabilities in user namespaces "
             "(kernel.apparmor_restrict_unprivileged_userns is 1)",
-            Remedy{"Give the program an AppArmor profile with `userns,`, or lift the restriction.",
-                   "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"}};
+            change_sysctl("kernel.apparmor_restrict_unprivileged_userns", 0)};
   return {};
 }
 

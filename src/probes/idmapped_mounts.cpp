@@ -12,7 +12,6 @@
 #include "probes/inquiry.hpp"
 #include "probes/privilege.hpp"
 #include "probes/subject.hpp"
-#include "probes/trial.hpp"
 
 namespace surveyd::probes {
 namespace {
@@ -146,10 +145,6 @@ Finding idmapped_mounts(Subject& subject) {
     require(admin, inquiry);
   return inquiry.conclude("the kernel, the file system of " + path +
                           " and CAP_SYS_ADMIN allow mounts with an id map");
-}
-
-Finding verify_idmapped_mounts(Trial& trial) {
-  return trial.claim;
 }
 
 }  // namespace surveyd::probes

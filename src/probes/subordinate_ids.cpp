@@ -12,7 +12,6 @@
 #include "probes/answer.hpp"
 #include "probes/inquiry.hpp"
 #include "probes/subject.hpp"
-#include "probes/trial.hpp"
 
 namespace surveyd::probes {
 namespace {
@@ -251,10 +250,6 @@ Finding subordinate_ids(Subject& subject) {
   ask_programs(host, inquiry);
   ask_process(host, inquiry);
   return inquiry.conclude("at least 65536 user and group ids, and the programs that map them");
-}
-
-Finding verify_subordinate_ids(Trial& trial) {
-  return trial.claim;
 }
 
 }  // namespace surveyd::probes

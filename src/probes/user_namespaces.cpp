@@ -9,7 +9,6 @@
 #include "probes/privilege.hpp"
 #include "probes/subject.hpp"
 #include "probes/sysctl.hpp"
-#include "probes/trial.hpp"
 
 namespace surveyd::probes {
 namespace {
@@ -124,10 +123,6 @@ Finding user_namespaces(Subject& subject) {
   ask_apparmor(host, admin, inquiry);
   ask_filter(host, inquiry);
   return inquiry.conclude("this process may make user namespaces, as far as settings tell");
-}
-
-Finding verify_user_namespaces(Trial& trial) {
-  return trial.claim;
 }
 
 }  // namespace surveyd::probes
