@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <string>
 
@@ -16,7 +17,8 @@ bool holds(const char* what, Mode mode, const std::string& wanted) {
 }  // namespace
 
 int check(const Settings& settings) {
-  const Survey survey = survey_once(settings);
+  const Ids tried = settings.verified ? verifiable(settings, settings.required) : Ids{};
+  const Survey survey = survey_once(settings, tried);
   bool all = true;
   if (!holds("effective_mode", survey.capabilities.effective_mode, settings.mode)) {
     all = false;
@@ -29,9 +31,12 @@ int check(const Settings& settings) {
       std::cerr << "surveyd: " << id << ": " << survey.findings.reason(id) << "\n";
   }
   for (const std::string& id : settings.required) {
-    if (survey.findings.is_yes(id)) continue;
+    const bool has_to_be_verified = std::find(tried.begin(), tried.end(), id) != tried.end();
+    const Basis basis = survey.findings.find(id)->basis;
+    if (survey.findings.is_yes(id) && (!has_to_be_verified || basis == Basis::verified)) continue;
     all = false;
     std::cerr << "surveyd: " << id << " is " << to_string(survey.findings.status(id)) << ": "
+              << (survey.findings.is_yes(id) ? "claimed only, and not verified: " : "")
               << survey.findings.reason(id) << "\n";
   }
   return all ? 0 : 1;

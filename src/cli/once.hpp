@@ -1,12 +1,25 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include <surveyd/survey.hpp>
 
 #include "cli/settings.hpp"
+#include "run/verifier.hpp"
 
 namespace surveyd::cli {
 
-/// One survey of this process, in this thread.
-[[nodiscard]] Survey survey_once(const Settings& settings);
+using Ids = std::vector<std::string>;
+
+/// The probes that have a verification, all of them or those of `wanted`.
+[[nodiscard]] Ids verifiable(const Settings& settings);
+[[nodiscard]] Ids verifiable(const Settings& settings, const Ids& wanted);
+
+/// What a helper is asked to do to verify these probes.
+[[nodiscard]] run::VerificationOrder verification_order(const Settings& settings, const Ids& ids);
+
+/// One survey of this process, after these probes have been verified.
+[[nodiscard]] Survey survey_once(const Settings& settings, const Ids& to_verify = {});
 
 }  // namespace surveyd::cli

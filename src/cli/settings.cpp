@@ -60,13 +60,17 @@ std::string check_cgroup_base(const std::string& path) {
   return good ? std::string{} : "\"" + path + "\" is not a cgroup's path below the root";
 }
 
-std::string check_finding(const std::string& id) {
+std::string check_finding(const std::string& id, const std::vector<Probe>& probes) {
   std::string known;
-  for (const Probe& probe : catalogue()) {
+  for (const Probe& probe : probes) {
     if (id == probe.id) return {};
     known += (known.empty() ? "" : ", ") + probe.id;
   }
   return "\"" + id + "\" is not a finding; there are " + known;
+}
+
+std::string check_storage(const std::string& path) {
+  return path.starts_with('/') ? std::string{} : "\"" + path + "\" is not an absolute path";
 }
 
 CLI::Validator validator(std::string (*check)(const std::string&)) {
@@ -88,6 +92,8 @@ class Parser {
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
 
  private:
+  void check_findings() const;
+
   template <class T>
   CLI::Option* setting(const std::string& name, T& target, const std::string& help) {
     names_.push_back(name);
@@ -150,6 +156,18 @@ Parser::Parser() {
   app_.add_flag("--repair", settings_.repair,
                 "Delegate controllers again that the container parent has lost")
       ->envname(variable_of("repair"));
+  setting(
+      "storage", settings_.storage,
+      std::string{"Directory that containers are stored in, repeatable ["} + default_storage + "]")
+      ->delimiter(',')
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->check(validator(check_storage))
+      ->type_name("PATH");
+  names_.emplace_back("allow-module-loading");
+  app_.add_flag("--allow-module-loading", settings_.allow_module_loading,
+                "Let a verification make the kernel load modules")
+      ->envname(variable_of("allow-module-loading"));
   setting("log-level", settings_.log_level, "debug, info, warn, error [info]")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}).description(""))
       ->type_name("LEVEL");
@@ -163,13 +181,15 @@ Parser::Parser() {
   survey_->add_flag("--all", settings_.all, "Give the reasons for what is yes, too");
   survey_->add_flag("--json", settings_.json,
                     "Print the document of GET /capabilities, with --all of GET /findings");
+  survey_->add_flag("--verify", settings_.verify,
+                    "Try what can be tried: mounts, links and cgroups that are gone afterwards");
 
   explain_ =
       app_.add_subcommand("explain", "Survey once and print one finding in full")->fallthrough();
   explain_->add_option("finding", settings_.finding, "Its id; surveyd survey shows all")
       ->required()
-      ->check(validator(check_finding))
       ->type_name("FINDING");
+  explain_->add_flag("--verify", settings_.verify, "Try it, where that can be done");
   explain_->add_flag("--json", settings_.json, "Print the document of GET /findings/<id>");
 
   check_ =
@@ -188,8 +208,20 @@ Parser::Parser() {
       ->add_option("--require", settings_.required,
                    "Findings that have to be yes, separated by commas:" + findings)
       ->delimiter(',')
-      ->check(validator(check_finding))
       ->type_name("FINDING,...");
+  check_->add_flag("--verified", settings_.verified,
+                   "Those of them that can be tried have to be yes when they are");
+}
+
+// Which findings there are depends on the storage paths.
+void Parser::check_findings() const {
+  const std::vector<Probe> probes = probes_for(settings_.storage);
+  const auto check = [&probes](const char* option, const std::string& id) {
+    if (const std::string wrong = check_finding(id, probes); !wrong.empty())
+      throw CLI::ValidationError(option, wrong);
+  };
+  if (explain_->parsed()) check("finding", settings_.finding);
+  for (const std::string& id : settings_.required) check("--require", id);
 }
 
 Settings Parser::parse(int argc, const char* const* argv) {
@@ -197,12 +229,16 @@ Settings Parser::parse(int argc, const char* const* argv) {
   settings_.interval = std::chrono::seconds{interval_};
   if (unix_option_->count() > 0)
     settings_.unix_socket = unix_socket_ == no_listener ? std::string{} : unix_socket_;
+  if (settings_.storage.empty()) settings_.storage = {default_storage};
+  check_findings();
   if (survey_->parsed()) settings_.command = Command::survey;
   if (explain_->parsed()) settings_.command = Command::explain;
   if (check_->parsed()) {
     settings_.command = Command::check;
     if (settings_.mode.empty() && settings_.assessed_mode.empty() && settings_.required.empty())
       throw CLI::ValidationError("check", "needs --mode, --assessed-mode or --require");
+    if (settings_.verified && settings_.required.empty())
+      throw CLI::ValidationError("--verified", "is about what --require names");
   }
   return std::move(settings_);
 }

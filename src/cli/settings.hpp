@@ -24,11 +24,15 @@ struct Settings {
   std::string cgroup_name = "zlayer";
   std::string cgroup_base;  ///< absolute cgroup path; empty: the root
   bool repair = false;
+  std::vector<std::string> storage;  ///< absolute paths; never empty once parsed
+  bool allow_module_loading = false;
   std::string log_level = "info";
   std::string log_format = "text";
 
   bool json = false;                           ///< survey, explain: a document
   bool all = false;                            ///< survey: explain what is yes, too
+  bool verify = false;                         ///< survey, explain: try what can be tried
+  bool verified = false;                       ///< check: what is required has to be verified
   std::string finding;                         ///< explain
   std::string mode;                            ///< check; empty: not asked
   std::string assessed_mode;                   ///< check; empty: not asked

@@ -7,7 +7,6 @@
 #include "cli/commands.hpp"
 #include "cli/once.hpp"
 #include "cli/terminal.hpp"
-#include "host/real_host.hpp"
 #include "json/documents.hpp"
 #include "json/findings.hpp"
 
@@ -21,8 +20,8 @@ int written() {
   return EXIT_FAILURE;
 }
 
-std::string summary_of(const std::string& id) {
-  for (const Probe& probe : probes_for({default_storage}))
+std::string summary_of(const std::string& id, const Settings& settings) {
+  for (const Probe& probe : probes_for(settings.storage))
     if (probe.id == id) return probe.summary;
   return {};
 }
@@ -86,19 +85,8 @@ void print_table(std::ostream& out, const Survey& survey, bool all, const Palett
 
 }  // namespace
 
-Survey survey_once(const Settings& settings) {
-  const RealHost host;
-  SurveyRun run;
-  run.generation = 1;
-  run.surveyed_at = std::chrono::system_clock::now();
-  const auto begun = std::chrono::steady_clock::now();
-  Findings findings = run_probes(catalogue(), host, container_plan(settings));
-  run.duration = std::chrono::steady_clock::now() - begun;
-  return conclude(std::move(findings), run);
-}
-
 int survey(const Settings& settings) {
-  const Survey survey = survey_once(settings);
+  const Survey survey = survey_once(settings, settings.verify ? verifiable(settings) : Ids{});
   if (settings.json)
     std::cout << (settings.all ? json::findings(survey) : json::capabilities(survey));
   else
@@ -108,7 +96,8 @@ int survey(const Settings& settings) {
 
 namespace {
 
-void print_finding(std::ostream& out, const Finding& finding, const Palette& palette) {
+void print_finding(std::ostream& out, const Finding& finding, const std::string& summary,
+                   const Palette& palette) {
   constexpr std::size_t indent = 11;
   const auto line = [&out](const char* name, const std::string& text) {
     out << padded(name, indent);
@@ -116,7 +105,7 @@ void print_finding(std::ostream& out, const Finding& finding, const Palette& pal
   };
   out << printable(finding.id) << "  " << palette.status(finding.status, to_string(finding.status))
       << "  (" << to_string(finding.basis) << ")\n\n";
-  line("asks", summary_of(finding.id));
+  line("asks", summary);
   line("answer", finding.reason);
   if (!finding.value.empty()) line("value", finding.value);
   line("because", std::string{to_string(finding.code)} + ": " + meaning_of(finding.code));
@@ -134,12 +123,13 @@ void print_finding(std::ostream& out, const Finding& finding, const Palette& pal
 }  // namespace
 
 int explain(const Settings& settings) {
-  const Survey survey = survey_once(settings);
+  const Ids ids = settings.verify ? verifiable(settings, {settings.finding}) : Ids{};
+  const Survey survey = survey_once(settings, ids);
   const Finding& finding = *survey.findings.find(settings.finding);
   if (settings.json)
     std::cout << json::finding(finding);
   else
-    print_finding(std::cout, finding, Palette{});
+    print_finding(std::cout, finding, summary_of(finding.id, settings), Palette{});
   return written();
 }
 

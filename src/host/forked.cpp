@@ -1,0 +1,144 @@
+#include "host/forked.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <set>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/unique_fd.hpp"
+
+namespace surveyd {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+// What is killed and does not end within this hangs in the kernel.
+constexpr milliseconds patience_with_the_killed{500};
+constexpr milliseconds glance{5};
+
+// Forks that hang, and will for who knows how long.
+std::set<pid_t>& left_behind() {
+  static std::set<pid_t> pids;
+  return pids;
+}
+
+struct Fork {
+  pid_t pid;
+  UniqueFd handle;  ///< pidfd; none before Linux 5.3
+  UniqueFd output;  ///< non-blocking
+};
+
+Result<Fork> start(const std::function<void(int)>& work) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return os_error(errno, "pipe2");
+  UniqueFd read{ends[0]};
+  UniqueFd write{ends[1]};
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) return os_error(errno, "fork");
+  if (pid == 0) {
+    (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);
+    (void)::setpgid(0, 0);
+    read = UniqueFd{};
+    work(write.get());
+    ::_exit(0);
+  }
+  (void)::setpgid(pid, pid);  // both, as nobody knows who comes first
+  (void)::fcntl(read.get(), F_SETFL, O_NONBLOCK);
+  return Fork{pid, UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))}, std::move(read)};
+}
+
+void take_output(const Fork& fork, std::string& output) {
+  constexpr std::size_t most = 1 << 20;
+  std::array<char, 4096> chunk;
+  while (output.size() < most) {
+    const ssize_t count = ::read(fork.output.get(), chunk.data(), chunk.size());
+    if (count <= 0) return;
+    output.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+}
+
+// Its end, not that of its output, is waited for: who it has left running may still hold that.
+void await(const Fork& fork, milliseconds limit, ForkOutcome& outcome) {
+  const auto end = Clock::now() + limit;
+  while (true) {
+    int status = 0;
+    const pid_t reaped = ::waitpid(fork.pid, &status, WNOHANG);
+    take_output(fork, outcome.output);
+    if (reaped == fork.pid) outcome.status = status;
+    const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());
+    if (outcome.status || left.count() <= 0) return;
+    std::array<pollfd, 2> events{pollfd{fork.output.get(), POLLIN, 0},
+                                 pollfd{fork.handle.get(), POLLIN, 0}};
+    const bool blind = !fork.handle;
+    (void)::poll(events.data(), events.size(),
+                 static_cast<int>((blind ? std::min(left, glance) : left).count()));
+    // A closed output would be ready for ever.
+    if ((events[0].revents & (POLLIN | POLLHUP)) == POLLHUP)
+      ::poll(&events[1], 1, static_cast<int>((blind ? std::min(left, glance) : left).count()));
+  }
+}
+
+void kill_fork(const Fork& fork) {
+  (void)::kill(-fork.pid, SIGKILL);
+  if (!fork.handle || ::syscall(SYS_pidfd_send_signal, fork.handle.get(), SIGKILL, nullptr, 0) != 0)
+    (void)::kill(fork.pid, SIGKILL);  // not reaped yet, so still it
+}
+
+// The children of this process besides those that were given up: orphans that came to it as the
+// nearest subreaper, once the fork is over.
+std::vector<pid_t> orphans() {
+  std::vector<pid_t> pids;
+  std::ifstream children{"/proc/thread-self/children"};
+  for (pid_t pid = 0; children >> pid;)
+    if (!left_behind().contains(pid)) pids.push_back(pid);
+  return pids;
+}
+
+bool has_ended(pid_t pid) {
+  return ::waitpid(pid, nullptr, WNOHANG) != 0;
+}
+
+// Killing one makes its own children orphans in turn.
+void end_orphans() {
+  const auto end = Clock::now() + patience_with_the_killed;
+  for (auto pids = orphans(); !pids.empty(); pids = orphans()) {
+    for (const pid_t pid : pids) {
+      (void)::kill(pid, SIGKILL);
+      if (!has_ended(pid) && Clock::now() >= end) left_behind().insert(pid);
+    }
+    ::poll(nullptr, 0, 1);
+  }
+}
+
+}  // namespace
+
+Result<ForkOutcome> run_forked(const std::function<void(int)>& work, milliseconds limit) {
+  std::erase_if(left_behind(), has_ended);
+  auto fork = start(work);
+  if (!fork) return fork.error();
+  ForkOutcome outcome;
+  await(*fork, limit, outcome);
+  outcome.timed_out = !outcome.status;
+  if (outcome.timed_out) {
+    kill_fork(*fork);
+    await(*fork, patience_with_the_killed, outcome);
+    if (!outcome.status) left_behind().insert(fork->pid);
+  }
+  (void)::kill(-fork->pid, SIGKILL);  // its group, as long as anybody is in it
+  end_orphans();
+  return outcome;
+}
+
+}  // namespace surveyd
