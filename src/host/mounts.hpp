@@ -18,7 +18,7 @@ struct Overlay {
   /// user namespace may write (Linux 5.11).
   bool user_attributes = false;
 
-  /// As mount(8) and fuse-overlayfs take them.
+  /// As options of mount(2).
   [[nodiscard]] std::string directories() const;
 };
 

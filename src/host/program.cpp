@@ -24,7 +24,9 @@ Result<Pipe> make_pipe() {
 }
 
 // Becomes the program; returns the errno when that fails.
-int become(const std::vector<std::string>& words, const UniqueFd& output) {
+int become(const std::vector<std::string>& words, const std::string& directory,
+           const UniqueFd& output) {
+  if (!directory.empty() && ::chdir(directory.c_str()) != 0) return errno;
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -45,7 +47,8 @@ std::string last_line(std::string_view text) {
 
 }  // namespace
 
-Result<RunningProgram> RunningProgram::start(const std::vector<std::string>& words) {
+Result<RunningProgram> RunningProgram::start(const std::vector<std::string>& words,
+                                             const std::string& directory) {
   auto output = make_pipe();
   if (!output) return output.error();
   auto failure = make_pipe();  // closed by a successful exec
@@ -53,7 +56,7 @@ Result<RunningProgram> RunningProgram::start(const std::vector<std::string>& wor
   auto child = ChildProcess::fork();
   if (!child) return child.error();
   if (child->pid() == 0) {
-    const int error_number = become(words, output->write);
+    const int error_number = become(words, directory, output->write);
     (void)!::write(failure->write.get(), &error_number, sizeof error_number);
     ::_exit(127);
   }

@@ -15,9 +15,10 @@ namespace surveyd {
 /// input. It ends with the object at the latest.
 class RunningProgram {
  public:
-  /// `words` begin with the program's absolute path. The error is execve(2)'s when it does not
-  /// start.
-  [[nodiscard]] static Result<RunningProgram> start(const std::vector<std::string>& words);
+  /// `words` begin with the program's absolute path; it works in `directory`, or where this process
+  /// does. The error is execve(2)'s when it does not start.
+  [[nodiscard]] static Result<RunningProgram> start(const std::vector<std::string>& words,
+                                                    const std::string& directory = {});
 
   /// True once it has ended.
   [[nodiscard]] bool has_ended_within(std::chrono::milliseconds limit);

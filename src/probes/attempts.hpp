@@ -57,8 +57,8 @@ struct Attempts {
 [[nodiscard]] Finding refused(Finding claim, const Host& host, const Failure& failure,
                               const std::string& what);
 
-/// The answer where the storage path takes no directory to try it in: no where that is refused, else
-/// unknown; and what was claimed where that was a no already.
+/// The answer where the storage path takes no directory to try it in: no where that is refused,
+/// else unknown; and what was claimed where that was a no already.
 [[nodiscard]] Finding without_scratch(const Trial& trial, const std::string& what);
 
 /// The claim as it stands, where trying would make the kernel load the module of this file system.

@@ -29,8 +29,9 @@ bool is_fuse(const Host& host, const std::string& directory) {
 std::optional<Failure> try_fuse_overlay(const std::string& program, const std::string& directory) {
   const auto overlay = lay_out_overlay(directory);
   if (!overlay) return Failure{overlay.error(), false};
-  auto running =
-      RunningProgram::start({program, "-f", "-o", overlay->directories(), overlay->target});
+  // Relative: it has no way to tell a colon in a path from the one between two lowers.
+  const std::string directories = "lowerdir=lower1:lower2,upperdir=upper,workdir=work";
+  auto running = RunningProgram::start({program, "-f", "-o", directories, "merged"}, directory);
   if (!running) return Failure{running.error(), false};
   RealHost host;
   const auto deadline = host.now() + most_time;
