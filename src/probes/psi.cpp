@@ -65,16 +65,15 @@ bool ask_machine(const Host& host, Inquiry& inquiry) {
     const std::string why =
         std::string{file} +
         (pressure ? " is empty: masked" : " cannot be read: " + describe(pressure.error()));
-    if (pressure)
-      inquiry.unknown(ReasonCode::unreadable, why);
-    else if (is_errno(pressure.error(), "EOPNOTSUPP"))
+    if (!pressure && is_errno(pressure.error(), "EOPNOTSUPP"))
       inquiry.no(ReasonCode::turned_off, "pressure stall information is turned off", boot_with_psi);
-    else if (is_errno(pressure.error(), "ENOENT"))
+    else if (!pressure && is_errno(pressure.error(), "ENOENT"))
       explain_absence(host, inquiry);
-    else if (code_of(pressure.error()) == ReasonCode::out_of_resources)
-      inquiry.unknown(ReasonCode::out_of_resources, why);
     else
-      inquiry.unknown(ReasonCode::unreadable, why);
+      inquiry.unknown(!pressure && code_of(pressure.error()) == ReasonCode::out_of_resources
+                          ? ReasonCode::out_of_resources
+                          : ReasonCode::unreadable,
+                      why);
     return false;
   }
   return true;

@@ -102,7 +102,7 @@ std::optional<std::string> name_of_user(const Host& host, unsigned uid, Inquiry&
 
 // For both kinds the same, as people expect.
 std::optional<Remedy> add_range(const std::string& user,
-                                std::vector<parse::SubordinateRange> taken) {
+                                const std::vector<parse::SubordinateRange>& taken) {
   const auto first = parse::free_range(taken);
   if (!first) return std::nullopt;
   const std::string range =
@@ -137,7 +137,7 @@ void ask_ranges(const Host& host, Inquiry& inquiry) {
   if (few.empty() || !name) return;
   inquiry.no(none ? ReasonCode::no_subordinate_ids : ReasonCode::too_few_subordinate_ids,
              *name + " has too few ids of the 65536 that containers need: " + few,
-             add_range(*name, std::move(taken)));
+             add_range(*name, taken));
 }
 
 // exec(2) grants nothing from a file on a nosuid mount.
