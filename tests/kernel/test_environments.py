@@ -1,12 +1,7 @@
-"""Recorded environments, entered for real on a machine like the one where they were recorded: what
-the survey says there against what the reference said and what worked."""
+"""Recorded environments of a machine with a hybrid hierarchy, entered on one like it."""
 
-import json
 import os
-import re
-import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -16,56 +11,43 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS / "support"))
 
 from cgroups import Tree  # noqa: E402
-from daemon import clean_environment, is_root, public_binary  # noqa: E402
+from daemon import is_root, public_binary  # noqa: E402
+from environments import EnvironmentsCase, command_of, rows_of  # noqa: E402
+from in_guest import copy_libraries  # noqa: E402
 
-FIXTURE = TESTS / "fixtures" / "environments.jsonl"
+GROUP = "host"
 RECORDED_NAME = "probe-test"
 DELEGATED_TO = 65534
 HYBRID = Path("/sys/fs/cgroup/unified")
-FIELDS = (
-    "is_root",
-    "is_nested",
-    "cgroup_parent",
-    "can_write_cgroup_root",
-    "has_cap_net_admin",
-    "tun_device_available",
-    "effective_mode",
-)
-NOT_REPEATABLE = {
-    "bwrap-noproc-nosys": "its root file system has no libraries for a dynamically linked binary",
-}
+# Nothing of this machine is there but the directory of the binary.
+BARE = "bwrap-noproc-nosys"
+STANDARD = {"setpriv", "unshare", "sh", "prlimit"}
+NOT_REPEATABLE = {}
 if os.environ.get("SURVEYD_SANITIZED"):
     NOT_REPEATABLE["host-root-euid-nobody"] = "the leak check needs a process that may trace itself"
+    NOT_REPEATABLE[BARE] = "the leak check needs /proc"
 
 
-def host_rows():
-    rows = map(json.loads, FIXTURE.read_text(encoding="utf-8").splitlines())
-    return [row for row in rows if row["group"] == "host"]
+class Environments(EnvironmentsCase, groups=(GROUP,)):
+    explained = {
+        (BARE, "has_cap_net_admin"): (True, "without /proc the reference sees no capability at all"),
+    }
 
-
-def command_of(how):
-    """The words of a recorded command line, which lost the quotes around the script of `sh -c`."""
-    shell = re.fullmatch(r"(.*?)sh -c (.*) x((?: .*)?)", how, re.DOTALL)
-    if shell is None:
-        return shlex.split(how)
-    before, script, after = shell.groups()
-    return [*shlex.split(before), "sh", "-c", script, "x", *shlex.split(after)]
-
-
-class Environments(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         if not is_root:
             raise unittest.SkipTest("needs root")
         if not (HYBRID / "cgroup.procs").exists():
             raise unittest.SkipTest("recorded on a hybrid host, and this is none")
+        super().setUpClass()
         cls.tree = cls.enterClassContext(Tree())
         cls.make_cgroups()
         # Not below /tmp: some of the environments cover it.
-        directory = cls.enterClassContext(tempfile.TemporaryDirectory(dir="/run"))
-        cls.binary = public_binary(directory)
-        cls.table = []
-        cls.addClassCleanup(cls.print_table)
+        cls.directory = cls.enterClassContext(tempfile.TemporaryDirectory(dir="/run"))
+        cls.path = public_binary(cls.directory)
+        copy_libraries(cls.path, cls.directory)
+        only_this = f"--ro-bind {cls.directory} {cls.directory}"
+        cls.renamed = {RECORDED_NAME: cls.tree.name, "--ro-bind . .": only_this}
 
     @classmethod
     def make_cgroups(cls):
@@ -76,78 +58,25 @@ class Environments(unittest.TestCase):
         for path in (delegated, *(delegated / name for name in names)):
             os.chown(path, DELEGATED_TO, DELEGATED_TO)
 
-    @classmethod
-    def print_table(cls):
-        width = max((len(name) for name, _ in cls.table), default=0)
-        lines = [f"  {name:{width}}  {outcome}" for name, outcome in sorted(cls.table)]
-        entered = [outcome for _, outcome in cls.table if not outcome.startswith("skipped")]
-        total = f"  {entered.count('agrees')} of {len(entered)} entered agree"
-        print("", *lines, total, sep="\n", file=sys.stderr)
+    def why_not(self, row):
+        tool = command_of(row["how"])[0]
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+        return NOT_REPEATABLE.get(row["name"])
 
-    def survey(self, how):
-        """What the survey says in the environment."""
-        command = command_of(how.replace(RECORDED_NAME, self.tree.name))
-        ended = subprocess.run(
-            [*command, self.binary, "survey", "--json"],
-            env=clean_environment(),
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        self.assertEqual(ended.returncode, 0, ended.stderr)
-        return json.loads(ended.stdout)
+    def prefix(self, row):
+        libraries = []
+        if row["name"] == BARE:
+            for name in ("lib", "lib64"):
+                libraries += ["--ro-bind", f"{self.directory}/{name}", f"/{name}"]
+        return super().prefix(row) + libraries
 
-    def expected(self, row):
-        values = {name: row["reference"][name] for name in FIELDS}
-        if values["cgroup_parent"]:
-            parent = values["cgroup_parent"].replace(RECORDED_NAME, self.tree.name)
-            values["cgroup_parent"] = parent
-        return {**values, "assessed_mode": row["truth"]["mode"]}
-
-    def note(self, row, outcome):
-        self.table.append((row["name"], outcome))
-
-    def skip(self, row, reason):
-        self.note(row, f"skipped: {reason}")
-        self.skipTest(reason)
-
-    def test_the_survey_says_what_was_recorded(self):
-        for row in host_rows():
-            with self.subTest(row["name"]):
-                if row["name"] in NOT_REPEATABLE:
-                    self.skip(row, NOT_REPEATABLE[row["name"]])
-                tool = command_of(row["how"])[0]
-                if shutil.which(tool) is None:
-                    self.skip(row, f"{tool} is not installed")
-                expected = self.expected(row)
-                document = self.survey(row["how"])
-                differences = {
-                    name: (value, document[name])
-                    for name, value in expected.items()
-                    if document[name] != value
-                }
-                said = [f"{name}: {old}, now {new}" for name, (old, new) in differences.items()]
-                self.note(row, "; ".join(said) or "agrees")
-                self.assertFalse(differences)
+    def binary(self, row):
+        return self.path
 
     def test_at_least_fifteen_environments_can_be_entered_with_the_standard_tools(self):
-        standard = {"setpriv", "unshare", "sh", "prlimit"}
-        tools = [command_of(row["how"])[0] for row in host_rows()]
-        self.assertGreaterEqual(sum(tool in standard for tool in tools), 15)
-
-    def test_where_the_modes_differ_the_survey_says_why(self):
-        for row in host_rows():
-            tool = command_of(row["how"])[0]
-            if row["name"] in NOT_REPEATABLE or shutil.which(tool) is None:
-                continue
-            with self.subTest(row["name"]):
-                document = self.survey(row["how"])
-                differ = document["effective_mode"] != document["assessed_mode"]
-                reasons = [one["why"] for one in document["disagreements"]]
-                self.assertEqual(bool(reasons), differ)
-                self.assertTrue(all(reasons))
+        tools = [command_of(row["how"])[0] for row in rows_of(GROUP)]
+        self.assertGreaterEqual(sum(tool in STANDARD for tool in tools), 15)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Tests that run in a virtual machine, and are repeated outside of it under their own names."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -162,6 +163,15 @@ def libraries_of(path):
     """The shared libraries that the loader would find for a binary, and the loader."""
     listed = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
     return {Path(word) for word in listed.split() if word.startswith("/")}
+
+
+def copy_libraries(path, root):
+    """What a binary needs to be run with another root directory, unless it is there already."""
+    for library in libraries_of(path):
+        place = Path(root) / library.relative_to("/")
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, place)
 
 
 def out_of_time(*_):

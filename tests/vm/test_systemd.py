@@ -14,18 +14,19 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 SUPPORT = HERE.parent / "support"
+FIXTURES = HERE.parent / "fixtures"
 GUEST = HERE / "guest"
 sys.path[:0] = [str(SUPPORT), str(GUEST)]
 
 from daemon import binary  # noqa: E402
-from in_guest import Guest, libraries_of, main, suite_of  # noqa: E402
+from in_guest import Guest, copy_libraries, main, suite_of  # noqa: E402
 
 V1 = "systemd.unified_cgroup_hierarchy=0"
 # systemd's arguments for the kernel, and the tests to run below them: one boot each.
 BOOTS = {
-    "v2": ((), ("units", "containers")),
-    "v1": ((V1, "systemd.legacy_systemd_cgroup_controller=1"), ("legacy.V1",)),
-    "hybrid": ((V1,), ("legacy.Hybrid",)),
+    "v2": ((), ("units", "containers", "entered.V2")),
+    "v1": ((V1, "systemd.legacy_systemd_cgroup_controller=1"), ("legacy.V1", "entered.V1")),
+    "hybrid": ((V1,), ("legacy.Hybrid", "entered.Hybrid")),
 }
 
 
@@ -38,11 +39,8 @@ def documented_unit():
 def make_job(job, names):
     """What tests/vm/systemd copies into the guest."""
     shutil.copy(binary(), job / "surveyd")
-    for library in libraries_of(binary()):
-        place = job / "lib" / library.relative_to("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(library, place)
-    for directory in (SUPPORT, GUEST):
+    copy_libraries(binary(), job / "lib")
+    for directory in (SUPPORT, FIXTURES, GUEST):
         ignored = shutil.ignore_patterns("__pycache__", "*.[ch]pp")
         shutil.copytree(directory, job / directory.name, ignore=ignored)
     (job / "surveyd.service").write_text(documented_unit(), encoding="utf-8")
