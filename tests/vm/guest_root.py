@@ -33,17 +33,26 @@ class GuestRoot:
         self._exports = [f"export {name}={value}" for name, value in environment.items()]
         self.add_program(SHELL)
 
-    def add_program(self, name):
+    def add_program(self, name, place=None):
         path = shutil.which(name)
         if path is None:
             raise SkipTest(f"{name} is not installed")
-        self.add_binary(path)
+        self.add_binary(path, place)
+
+    def add(self, path, place=None, ignore=None):
+        """A file or a directory, there where it is here unless `place` says otherwise."""
+        target = self._root / str(place or path).lstrip("/")
+        if Path(path).is_dir():
+            shutil.copytree(path, target, dirs_exist_ok=True, ignore=ignore)
+        elif not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
 
     def add_binary(self, path, place=None):
         """With the shared libraries that it needs."""
-        self._add(path, place)
+        self.add(path, place)
         for library in libraries_of(path):
-            self._add(library)
+            self.add(library)
 
     def add_tests(self, directories, modules):
         """`modules` of tests, and of the interpreter that runs this what they import."""
@@ -62,7 +71,7 @@ class GuestRoot:
                 self._add_of_library(library, path)
         sources = shutil.ignore_patterns("__pycache__", "*.[ch]pp")
         for directory in directories:
-            self._add(directory, f"/tests/{directory.name}", sources)
+            self.add(directory, f"/tests/{directory.name}", sources)
         # Here, because an emulated processor takes seconds for it.
         compileall.compile_dir(
             self._root / "tests",
@@ -80,18 +89,10 @@ class GuestRoot:
             return
         # Whole packages: what is imported late is there as well.
         top = library / path.relative_to(library).parts[0]
-        self._add(top, ignore=shutil.ignore_patterns("test", "*.opt-?.pyc"))
+        self.add(top, ignore=shutil.ignore_patterns("test", "*.opt-?.pyc"))
         compiled = library / "__pycache__" / f"{top.stem}.{sys.implementation.cache_tag}.pyc"
         if compiled.exists():
-            self._add(compiled)
-
-    def _add(self, path, place=None, ignore=None):
-        target = self._root / str(place or path).lstrip("/")
-        if Path(path).is_dir():
-            shutil.copytree(path, target, dirs_exist_ok=True, ignore=ignore)
-        elif not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target)
+            self.add(compiled)
 
     def _write_job(self, command):
         job = self._root / "job"

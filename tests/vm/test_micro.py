@@ -14,6 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
+FIXTURES = TESTS / "fixtures"
 # The modules of the tests, in the guest as here.
 DIRECTORIES = (TESTS / "support", TESTS / "kernel", HERE / "micro_guest")
 sys.path[:0] = map(str, DIRECTORIES)
@@ -32,13 +33,15 @@ FROM_TIER_0 = (
 # What is mounted at /sys/fs/cgroup, and the tests of each boot.
 BOOTS = {
     "contract": ("v2", ("contract", "drift", "test_drift")),
-    "containers": ("v2", ("controllers", *FROM_TIER_0)),
-    "v1": ("v1", ("without_v2.V1",)),
-    "hybrid": ("hybrid", ("without_v2.Hybrid",)),
+    "containers": ("v2", ("controllers", "entered.V2", *FROM_TIER_0)),
+    "v1": ("v1", ("without_v2.V1", "entered.V1")),
+    "hybrid": ("hybrid", ("without_v2.Hybrid", "entered.Hybrid")),
     "none": ("none", ("without_v2.NotMounted",)),
 }
 NAMES = {boot: names for boot, (_, names) in BOOTS.items()}
 PROGRAMS = ("nsenter", "setpriv", "unshare")
+# Not on PATH but for tests that want them there.
+FUSE_PROGRAMS = ("fuse-overlayfs", "fusermount3")
 # The variables that name what is tested, and where that is in the guest.
 TESTED = {"SURVEYD_BIN": "/bin/surveyd", "SURVEYD_CONTRACT_TESTS": "/bin/contract_tests"}
 
@@ -47,6 +50,9 @@ def make_root(directory):
     root = GuestRoot(directory, TESTED)
     for program in PROGRAMS:
         root.add_program(program)
+    for program in FUSE_PROGRAMS:
+        root.add_program(program, f"/opt/fuse/bin/{program}")
+    root.add(FIXTURES, "/tests/fixtures")
     root.add_binary(binary(), TESTED["SURVEYD_BIN"])
     root.add_binary(os.environ["SURVEYD_CONTRACT_TESTS"], TESTED["SURVEYD_CONTRACT_TESTS"])
     modules = {name.split(".")[0] for names in NAMES.values() for name in names}
