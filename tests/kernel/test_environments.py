@@ -12,7 +12,13 @@ sys.path.insert(0, str(TESTS / "support"))
 
 from cgroups import Tree  # noqa: E402
 from daemon import is_root, public_binary  # noqa: E402
-from environments import EnvironmentsCase, command_of, rows_of  # noqa: E402
+from environments import (  # noqa: E402
+    NOT_DUMPABLE,
+    WITHOUT_PROC,
+    EnvironmentsCase,
+    command_of,
+    rows_of,
+)
 from in_guest import copy_libraries  # noqa: E402
 
 GROUP = "host"
@@ -30,7 +36,8 @@ if os.environ.get("SURVEYD_SANITIZED"):
 
 class Environments(EnvironmentsCase, groups=(GROUP,)):
     explained = {
-        (BARE, "has_cap_net_admin"): (True, "without /proc the reference sees no capability at all"),
+        (BARE, "has_cap_net_admin"): (True, WITHOUT_PROC),
+        ("host-root-euid-nobody", "overlayfs_rootfs_available"): ("yes (verified)", NOT_DUMPABLE),
     }
 
     @classmethod

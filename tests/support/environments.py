@@ -8,10 +8,11 @@ import subprocess
 import sys
 import unittest
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daemon import clean_environment
+from truth import TRUTH, contradicts
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "environments.jsonl"
 FIELDS = (
@@ -24,6 +25,7 @@ FIELDS = (
     "effective_mode",
 )
 SURVEY = ("survey", "--json")
+VERIFICATION = ("survey", "--verify", "--all", "--json", "--storage")
 # Names that are made for each run: of units and scopes, containers, sessions.
 MADE_NAMES = (
     (re.compile(r"run-u\d+"), "run-u*"),
@@ -32,6 +34,8 @@ MADE_NAMES = (
     (re.compile(r"session-c?\d+"), "session-*"),
 )
 NOTHING_BEFORE = "directly"
+NOT_DUMPABLE = "what was recorded came of a process that was not dumpable: its id map was root's"
+WITHOUT_PROC = "without /proc the reference sees no capability at all"
 
 
 def rows_of(*groups):
@@ -64,11 +68,13 @@ class Difference:
     field: str
     recorded: object
     here: object
+    said: str = ""  # the reason that the finding gives
     why: str = ""  # it is no defect
 
     def __str__(self):
+        said = f', because "{self.said}"' if self.said else ""
         because = f" ({self.why})" if self.why else ""
-        return f"{self.field}: recorded {self.recorded}, here {self.here}{because}"
+        return f"{self.field}: recorded {self.recorded}, here {self.here}{said}{because}"
 
 
 class Agreement:
@@ -78,14 +84,17 @@ class Agreement:
         self._rows = []
         self._counts = Counter()
 
-    def note(self, name, differences):
+    def note(self, name, differences, unverified):
         if not differences:
             outcome = "agrees"
         elif all(one.why for one in differences):
             outcome = "explained"
         else:
             outcome = "differs"
-        self._add(name, outcome, "; ".join(map(str, differences)))
+        details = [str(one) for one in differences]
+        if unverified:
+            details.append(f"only claimed: {', '.join(unverified)}")
+        self._add(name, outcome, "; ".join(details))
 
     def note_skipped(self, name, reason):
         self._add(name, "skipped", reason)
@@ -104,13 +113,21 @@ class Agreement:
         return "\n".join(["", *lines, f"  {len(self._rows)} environments: {counts}"])
 
 
+def wrong_findings(row, findings):
+    for name, worked_in in TRUTH.items():
+        finding, worked = findings[name], worked_in(row)
+        if contradicts(finding, worked):
+            here = f"{finding['status']} ({finding['basis']})"
+            yield Difference(name, "works" if worked else "does not work", here, finding["reason"])
+
+
 class EnvironmentsCase(unittest.TestCase):
     """A test for each row of `groups`. Where it is to be entered otherwise than it was recorded, or
     something is to be prepared, the derived class says so."""
 
     # What the recording calls otherwise -> what it is called here.
     renamed = {}
-    # (environment, field) -> (what is said here, why it is not what was recorded)
+    # (environment, field or finding) -> (what is said here, why it is not what was recorded)
     explained = {}
 
     def __init_subclass__(cls, groups=(), **options):
@@ -133,6 +150,10 @@ class EnvironmentsCase(unittest.TestCase):
         """Where the binary is in the environment."""
         raise NotImplementedError
 
+    def storage(self, row):
+        """The storage path: a directory of the environment that takes overlays."""
+        return "/tmp"
+
     def options(self, row):
         """Of subprocess.run."""
         return {"env": clean_environment(), "cwd": "/"}
@@ -142,8 +163,12 @@ class EnvironmentsCase(unittest.TestCase):
         return None
 
     def documents(self, row):
-        """What the survey says in the environment."""
-        return json.loads(self.printed(row, self.binary(row), *SURVEY))
+        """What the survey says in the environment, and all findings once they are verified."""
+        return [json.loads(self.printed(row, *command)) for command in self.commands(row)]
+
+    def commands(self, row):
+        binary = self.binary(row)
+        return (binary, *SURVEY), (binary, *VERIFICATION, self.storage(row))
 
     def printed(self, row, *command):
         """By a command that is run in the environment."""
@@ -163,21 +188,29 @@ class EnvironmentsCase(unittest.TestCase):
             self.agreement.note_skipped(row["name"], reason)
             self.skipTest(reason)
         try:
-            document = self.documents(row)
+            survey, verified = self.documents(row)
         except Exception:
             self.agreement.note_not_entered(row["name"])
             raise
-        differences = list(self._differences(row, document))
-        self.agreement.note(row["name"], differences)
+        findings = {one["id"]: one for one in verified["findings"]}
+        differences = [
+            self._explained(row, one)
+            for one in (*self._wrong_fields(row, survey), *wrong_findings(row, findings))
+        ]
+        unverified = [name for name in TRUTH if findings[name]["basis"] != "verified"]
+        self.agreement.note(row["name"], differences, unverified)
         self.assertFalse([str(one) for one in differences if not one.why])
-        self._assert_modes_are_explained(document)
+        self._assert_modes_are_explained(survey)
 
-    def _differences(self, row, document):
-        said = {**document, "cgroup_parent": comparable(document["cgroup_parent"])}
+    def _explained(self, row, difference):
+        here, why = self.explained.get((row["name"], difference.field), (None, ""))
+        return replace(difference, why=why) if difference.here == here else difference
+
+    def _wrong_fields(self, row, survey):
+        said = {**survey, "cgroup_parent": comparable(survey["cgroup_parent"])}
         for field, recorded in self._expected(row).items():
             if said[field] != recorded:
-                here, why = self.explained.get((row["name"], field), (None, ""))
-                yield Difference(field, recorded, said[field], why if said[field] == here else "")
+                yield Difference(field, recorded, said[field])
 
     def _expected(self, row):
         values = {name: row["reference"][name] for name in FIELDS}
