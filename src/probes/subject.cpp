@@ -1,5 +1,7 @@
 #include "probes/subject.hpp"
 
+#include "parse/os_release.hpp"
+
 namespace surveyd {
 
 const Result<std::string>& Subject::cgroup_file() {
@@ -8,13 +10,31 @@ const Result<std::string>& Subject::cgroup_file() {
 }
 
 const cgroup::Hierarchy& Subject::hierarchy() {
-  if (!hierarchy_) hierarchy_ = cgroup::find_hierarchy(host_, host_.read("/proc/self/mountinfo"));
+  if (!hierarchy_) hierarchy_ = cgroup::find_hierarchy(host_, mountinfo());
   return *hierarchy_;
 }
 
 const cgroup::Namespaces& Subject::namespaces() {
   if (!namespaces_) namespaces_ = cgroup::inspect_namespaces(host_);
   return *namespaces_;
+}
+
+const Surroundings& Subject::surroundings() {
+  if (!surroundings_) surroundings_ = find_surroundings(host_, namespaces(), cgroup_file());
+  return *surroundings_;
+}
+
+const std::vector<std::string>& Subject::distributions() {
+  if (!distributions_) {
+    const auto text = host_.read("/etc/os-release");
+    distributions_ = text ? parse::distributions(*text) : std::vector<std::string>{};
+  }
+  return *distributions_;
+}
+
+const Result<std::string>& Subject::mountinfo() {
+  if (!mountinfo_) mountinfo_ = host_.read("/proc/self/mountinfo");
+  return *mountinfo_;
 }
 
 const cgroup::Place& Subject::mount_root() {

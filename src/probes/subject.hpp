@@ -2,11 +2,13 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <surveyd/cgroup_tree.hpp>
 #include <surveyd/host.hpp>
 
 #include "cgroup/hierarchy.hpp"
+#include "probes/surroundings.hpp"
 
 namespace surveyd {
 
@@ -27,6 +29,12 @@ class Subject {
   [[nodiscard]] const Result<std::string>& cgroup_file();
   [[nodiscard]] const cgroup::Hierarchy& hierarchy();
   [[nodiscard]] const cgroup::Namespaces& namespaces();
+  /// What it runs in.
+  [[nodiscard]] const Surroundings& surroundings();
+  /// The names of os-release(5), the closest first; for remedies. None when it cannot be read.
+  [[nodiscard]] const std::vector<std::string>& distributions();
+  /// The text of `/proc/self/mountinfo`.
+  [[nodiscard]] const Result<std::string>& mountinfo();
   /// The root of the mount at /sys/fs/cgroup.
   [[nodiscard]] const cgroup::Place& mount_root();
   /// Where the containers' cgroups would be, whether or not it has been made.
@@ -41,6 +49,9 @@ class Subject {
   std::optional<cgroup::Namespaces> namespaces_;
   std::optional<cgroup::Place> mount_root_;
   std::optional<Result<ContainerParent>> container_parent_;
+  std::optional<Surroundings> surroundings_;
+  std::optional<std::vector<std::string>> distributions_;
+  std::optional<Result<std::string>> mountinfo_;
 };
 
 }  // namespace surveyd
