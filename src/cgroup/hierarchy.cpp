@@ -38,10 +38,16 @@ Hierarchy explain_missing_v2(const Result<std::string>& mountinfo) {
     return {Version::hybrid,
             "hybrid hierarchy: the v1 controllers are in use and cgroup v2 at " + v2->mount_point +
                 " gets only what they leave over",
-            {}};
+            {},
+            {},
+            v2->mount_point};
   if (v1 != mounts.end()) return {Version::v1, "only cgroup v1 is mounted", {}};
   if (v2 != mounts.end())
-    return {Version::none, "cgroup v2 is mounted at " + v2->mount_point + " but not at " + at, {}};
+    return {Version::none,
+            "cgroup v2 is mounted at " + v2->mount_point + " but not at " + at,
+            {},
+            {},
+            v2->mount_point};
   return {Version::none, "no cgroup hierarchy is mounted at " + at, {}};
 }
 
@@ -95,8 +101,11 @@ Hierarchy find_hierarchy(const Host& host, const Result<std::string>& mountinfo)
   Hierarchy hierarchy{Version::v2, "cgroup v2 is mounted at " + std::string{mount_point}, {}};
   if (!mountinfo) return hierarchy;
   const std::vector<parse::Mount> mounts = parse::mountinfo(*mountinfo);
-  if (const parse::Mount* mount = parse::mount_at(mounts, mount_point))
+  if (const parse::Mount* mount = parse::mount_at(mounts, mount_point)) {
     hierarchy.mount_root = mount->root;
+    hierarchy.ends_at_namespace =
+        ("," + mount->super_options + ",").find(",nsdelegate,") != std::string::npos;
+  }
   return hierarchy;
 }
 

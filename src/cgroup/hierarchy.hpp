@@ -31,6 +31,10 @@ struct Hierarchy {
   /// "/.." when the host's tree is bind-mounted into a private namespace. Empty: not known.
   std::string mount_root;
   std::optional<Error> doubt{};  ///< why it is not known
+  std::string elsewhere{};       ///< where else cgroup2 is mounted; empty: nowhere, or at its place
+  /// The tree is mounted with `nsdelegate`: the root of a cgroup namespace bounds what is
+  /// delegated.
+  bool ends_at_namespace = false;
 };
 
 /// `mountinfo` is the text of `/proc/self/mountinfo`, or why it could not be read.

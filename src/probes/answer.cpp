@@ -67,6 +67,20 @@ ReasonCode code_of(const Error& error) {
   }
 }
 
+ReasonCode code_of_device(const Error& error) {
+  if (is_inconclusive(error.code)) return code_of(error);
+  switch (error.code.value()) {
+    case ENOENT:
+    case ENOTDIR:
+      return ReasonCode::device_missing;
+    case ENODEV:
+    case ENXIO:
+      return ReasonCode::device_without_driver;
+    default:
+      return ReasonCode::device_denied;
+  }
+}
+
 std::string describe(const Error& error) {
   const std::string name = errno_name(error.code);
   return name.empty() ? error.code.message() : name + ": " + error.code.message();
@@ -87,9 +101,11 @@ Program find_program(const Host& host, const std::string& name) {
       const auto executable = host.access(file, X_OK, As::effective_user);
       if (executable) {
         const auto info = host.stat(file);
-        if (info && info->kind == FileKind::regular) return {Status::yes, file};
+        if (info && info->kind == FileKind::regular)
+          return {Status::yes, file, ReasonCode::available};
       } else if (meaning_of(executable.error()) == Status::unknown) {
         program.status = Status::unknown;
+        program.code = code_of(executable.error());
       }
     }
     if (end == std::string_view::npos) return program;

@@ -13,15 +13,6 @@ namespace surveyd::probes {
 [[nodiscard]] Finding yes(ReasonCode code, std::string reason);
 [[nodiscard]] Finding no(ReasonCode code, std::string reason);
 [[nodiscard]] Finding unknown(ReasonCode code, std::string reason);
-// For now, until each says its code.
-[[nodiscard]] inline Finding answer(Status status, std::string reason) {
-  return answer(status, status == Status::yes ? ReasonCode::available : ReasonCode::probe_failed,
-                std::move(reason));
-}
-[[nodiscard]] inline Finding no(std::string reason) { return answer(Status::no, std::move(reason)); }
-[[nodiscard]] inline Finding unknown(std::string reason) {
-  return answer(Status::unknown, std::move(reason));
-}
 
 /// A finding with what helps. `command` may be empty.
 [[nodiscard]] Finding with_remedy(Finding finding, std::string text, std::string command = {});
@@ -37,6 +28,10 @@ namespace surveyd::probes {
 /// `permission_denied`, `read_only`, `call_missing`, `unreadable`.
 [[nodiscard]] ReasonCode code_of(const Error& error);
 
+/// Why a device node does not open: `device_missing`, `device_denied`, `device_without_driver`, or
+/// as above.
+[[nodiscard]] ReasonCode code_of_device(const Error& error);
+
 /// "ENOENT: No such file or directory".
 [[nodiscard]] std::string describe(const Error& error);
 
@@ -44,6 +39,7 @@ namespace surveyd::probes {
 struct Program {
   Status status = Status::no;
   std::string path;  ///< empty unless the status is yes
+  ReasonCode code = ReasonCode::program_missing;
 };
 
 [[nodiscard]] Program find_program(const Host& host, const std::string& name);

@@ -5,7 +5,8 @@
 #include "parse/kernel.hpp"
 #include "parse/words.hpp"
 #include "probes/answer.hpp"
-#include "probes/subject.hpp"
+#include "probes/overlayfs_claim.hpp"
+#include "probes/remedies.hpp"
 
 namespace surveyd::probes {
 namespace {
@@ -13,8 +14,9 @@ namespace {
 enum class Support { present, loadable, absent, unknown };
 
 // A mount(2) with CAP_SYS_ADMIN makes the kernel load the module "fs-overlay" by itself.
-Support kernel_support(const Host& host, const std::string& release, Finding& finding) {
-  const auto registered = host.read("/proc/filesystems");
+Support kernel_support(Subject& subject, const std::string& release, Finding& finding) {
+  const Host& host = subject.host();
+  const auto& registered = subject.file_systems();
   if (!registered) {
     finding.evidence.push_back(failed("/proc/filesystems", registered.error()));
     return Support::unknown;
@@ -41,49 +43,53 @@ Support kernel_support(const Host& host, const std::string& release, Finding& fi
 
 Finding overlayfs_rootfs_available(Subject& subject) {
   const Host& host = subject.host();
-  Finding finding;
+  std::vector<Evidence> evidence;
+  const auto concluded = [&evidence](Finding finding) {
+    finding.evidence.insert(finding.evidence.begin(), evidence.begin(), evidence.end());
+    return finding;
+  };
   const auto admin = host.has_capability(CAP_SYS_ADMIN);
-  finding.evidence.push_back(
+  evidence.push_back(
       admin ? observed("capget()", *admin ? "CAP_SYS_ADMIN set" : "CAP_SYS_ADMIN not set")
             : failed("capget()", admin.error()));
-  if (!admin) {
-    finding.reason = "the capability sets cannot be read: " + describe(admin.error());
-    return finding;
-  }
-  if (!*admin) {
-    finding.status = Status::no;
-    finding.reason = "mounting needs CAP_SYS_ADMIN in the effective set";
-    return finding;
-  }
+  if (!admin)
+    return concluded(unknown(code_of(admin.error()),
+                             "the capability sets cannot be read: " + describe(admin.error())));
+  if (!*admin)
+    return concluded(with_remedy(
+        no(ReasonCode::capability_missing, "mounting needs CAP_SYS_ADMIN in the effective set"),
+        grant_capability(subject, CAP_SYS_ADMIN, "CAP_SYS_ADMIN")));
 
   const std::string release = host.kernel_release();
   const auto version = parse::kernel_version(release);
-  const auto& own = subject.namespaces().own;
-  if (std::find(own.begin(), own.end(), "user") != own.end() && version &&
-      *version < parse::KernelVersion{5, 11}) {
-    finding.status = Status::no;
-    finding.reason = "before Linux 5.11 overlayfs does not mount in a user namespace";
-    return finding;
+  if (is_in_user_namespace(subject) && version && *version < parse::KernelVersion{5, 11}) {
+    evidence.push_back(observed("uname()", release));
+    return concluded(no(ReasonCode::kernel_too_old,
+                        "before Linux 5.11 overlayfs does not mount in a user namespace"));
   }
 
-  switch (kernel_support(host, release, finding)) {
+  Finding seen;
+  const Support support = kernel_support(subject, release, seen);
+  evidence.insert(evidence.end(), seen.evidence.begin(), seen.evidence.end());
+  switch (support) {
     case Support::present:
-      finding.status = Status::yes;
-      finding.reason = "the kernel has overlayfs and CAP_SYS_ADMIN is effective";
-      break;
+      return concluded(yes("the kernel has overlayfs and CAP_SYS_ADMIN is effective"));
     case Support::loadable:
-      finding.status = Status::yes;
-      finding.reason = "overlayfs is a module that the kernel loads at the first mount";
-      break;
+      return concluded(yes(ReasonCode::loadable,
+                           "overlayfs is a module that the kernel loads at the first mount"));
     case Support::absent:
-      finding.status = Status::no;
-      finding.reason = "the running kernel has no overlayfs, built in or as a module";
-      break;
+      return concluded(no(ReasonCode::kernel_lacks,
+                          "the running kernel has no overlayfs, built in or as a module"));
     case Support::unknown:
-      finding.reason = "it cannot be seen from here whether the kernel has overlayfs";
       break;
   }
-  return finding;
+  return concluded(unknown(ReasonCode::unreadable,
+                           "it cannot be seen from here whether the kernel has overlayfs"));
+}
+
+bool is_in_user_namespace(Subject& subject) {
+  const auto& own = subject.namespaces().own;
+  return std::find(own.begin(), own.end(), "user") != own.end();
 }
 
 }  // namespace surveyd::probes

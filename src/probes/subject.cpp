@@ -47,4 +47,14 @@ const Result<ContainerParent>& Subject::container_parent() {
   return *container_parent_;
 }
 
+const Result<std::string>& Subject::uid_map() {
+  if (!uid_map_) uid_map_ = host_.read("/proc/self/uid_map");
+  return *uid_map_;
+}
+
+const Result<std::string>& Subject::file_systems() {
+  if (!file_systems_) file_systems_ = host_.read("/proc/filesystems");
+  return *file_systems_;
+}
+
 }  // namespace surveyd

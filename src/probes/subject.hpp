@@ -39,6 +39,10 @@ class Subject {
   [[nodiscard]] const cgroup::Place& mount_root();
   /// Where the containers' cgroups would be, whether or not it has been made.
   [[nodiscard]] const Result<ContainerParent>& container_parent();
+  /// The text of `/proc/self/uid_map`.
+  [[nodiscard]] const Result<std::string>& uid_map();
+  /// The text of `/proc/filesystems`.
+  [[nodiscard]] const Result<std::string>& file_systems();
 
  private:
   const Host& host_;
@@ -49,6 +53,8 @@ class Subject {
   std::optional<cgroup::Namespaces> namespaces_;
   std::optional<cgroup::Place> mount_root_;
   std::optional<Result<ContainerParent>> container_parent_;
+  std::optional<Result<std::string>> uid_map_;
+  std::optional<Result<std::string>> file_systems_;
   std::optional<Surroundings> surroundings_;
   std::optional<std::vector<std::string>> distributions_;
   std::optional<Result<std::string>> mountinfo_;
