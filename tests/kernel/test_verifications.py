@@ -238,6 +238,37 @@ class Overlay(Case):
 
 
 @needs_root
+class Programs(Case):
+    FUSE_FOR_EVERYBODY = f"""{DEVICES}
+mknod /mnt/fuse c 10 229 && chmod 666 /mnt/fuse && mount --bind /mnt/fuse /dev/fuse"""
+
+    def test_fuse_overlayfs_mounts_for_whom_the_device_opens(self):
+        program("fuse-overlayfs")
+        for who, prepare, status in (
+            ((), "", "yes"),
+            (ORDINARY, self.FUSE_FOR_EVERYBODY, "yes"),
+            (ORDINARY, f"{self.FUSE_FOR_EVERYBODY}; chmod 600 /mnt/fuse", "no"),
+        ):
+            with self.subTest(who=who, prepare=prepare):
+                finding = self.verify(prepare, who=who)["fuse_overlayfs_rootfs_available"]
+                self.assertEqual((finding["basis"], finding["status"]), ("verified", status))
+
+    def test_pasta_connects_where_there_is_a_route(self):
+        program("pasta")
+        if Path("/proc/net/route").read_text().count("\n") < 2:
+            self.skipTest("this machine has no route")
+        for who in ((), ORDINARY):
+            with self.subTest(who=who):
+                finding = self.verify(TUN_FOR_EVERYBODY, who=who)["pasta_available"]
+                self.assert_verified(finding, "yes")
+
+    def test_pasta_connects_nothing_where_there_is_no_route(self):
+        program("pasta")
+        finding = self.verify(who=("unshare", "-n"))["pasta_available"]
+        self.assert_verified(finding, "no", "refused")
+
+
+@needs_root
 class SubordinateIds(Case):
     RANGES = f"""{DEVICES}
 echo {STRANGER}:200000:65536 >/mnt/ranges
