@@ -44,6 +44,9 @@ struct SurveyorSettings {
   std::chrono::milliseconds probe_deadline{1000};  ///< then its finding is unknown: timed out
   std::chrono::milliseconds stale_after{3000};     ///< a survey that takes longer than this
   ContainerPlan plan;
+  /// The findings that follow from what was claimed, where something is known better: called on the
+  /// worker. May be empty.
+  std::function<Findings(const Findings& claims)> replace_claims{};
 };
 
 /// Surveys at start, on a timer and when asked, off the executor's thread, and publishes each

@@ -39,7 +39,7 @@ int check(const Settings& settings) {
               << (survey.findings.is_yes(id) ? "claimed only, and not verified: " : "")
               << survey.findings.reason(id) << "\n";
   }
-  return all ? 0 : 1;
+  return leave(all ? 0 : 1);
 }
 
 }  // namespace surveyd::cli

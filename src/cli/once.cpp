@@ -1,29 +1,83 @@
 #include "cli/once.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
+#include <memory>
+#include <optional>
+#include <system_error>
+
+#include <boost/asio/io_context.hpp>
 
 #include <surveyd/probe.hpp>
+#include <surveyd/surveyor.hpp>
 
 #include "host/real_host.hpp"
 #include "json/findings.hpp"
-#include "run/verifier.hpp"
+#include "run/verified_results.hpp"
 
 namespace surveyd::cli {
 namespace {
 
-// A verified answer in the place of its claim; a claim that could not be verified says so.
-Findings verify(const Settings& settings, const Ids& ids, Findings findings) {
+/// Everything that a survey uses. A thread that hangs in a probe may use it until the very end.
+struct Session {
+  explicit Session(const Settings& settings)
+      : probes(probes_for(settings.storage)), results(host, settings.storage) {}
+
+  RealHost host;
+  std::vector<Probe> probes;
+  run::VerifiedResults results;
+  boost::asio::io_context context{1};
+  std::optional<Surveyor> surveyor;
+};
+
+bool hangs = false;
+
+void verify(Session& session, const run::VerificationOrder& order) {
+  run::Surroundings before = session.results.surroundings();
   run::Verifier verifier{json::parse_finding};
-  const auto verified = verifier.verify(verification_order(settings, ids));
-  if (!verified) {
-    std::cerr << "surveyd: nothing could be verified: " << to_string(verified.error()) << "\n";
-    return findings;
+  auto verified = verifier.verify(order);
+  if (verified)
+    session.results.add(std::move(*verified), std::move(before));
+  else
+    std::cerr << "surveyd: nothing can be verified: " << to_string(verified.error()) << "\n";
+}
+
+// Where no thread is to be had (a seccomp filter that refuses clone3, a limit on processes), in
+// this one, without deadlines.
+Survey survey_here(Session& session, const ContainerPlan& plan) {
+  SurveyRun run{.generation = 1, .surveyed_at = std::chrono::system_clock::now()};
+  const auto begun = std::chrono::steady_clock::now();
+  Findings claims = run_probes(session.probes, session.host, plan);
+  Findings findings = session.results.replace(claims);
+  run.duration = std::chrono::steady_clock::now() - begun;
+  return conclude(std::move(claims), std::move(findings), run);
+}
+
+// The surveyor of the daemon, for one survey.
+Survey survey_guarded(Session& session, const ContainerPlan& plan) {
+  SurveyorSettings settings;
+  settings.interval = std::chrono::seconds{0};
+  settings.plan = plan;
+  settings.replace_claims = [&session](const Findings& claims) {
+    return session.results.replace(claims);
+  };
+  try {
+    session.surveyor.emplace(
+        session.context.get_executor(), session.host, session.probes, settings,
+        [](const Survey&) { return Documents{}; }, [](const Surveyor::Published&) {});
+  } catch (const std::system_error&) {
+    return survey_here(session, plan);
   }
-  for (Finding& finding : findings.all())
-    for (const run::Verification& one : *verified)
-      if (one.finding.id == finding.id) finding = one.finding;
-  return findings;
+  Surveyor::Published published;
+  session.surveyor->survey([&](const Surveyor::Published& snapshot) {
+    published = snapshot;
+    session.context.stop();
+  });
+  session.context.run();
+  hangs = !session.surveyor->stop();
+  if (!published) throw std::bad_alloc{};
+  return published->survey;
 }
 
 }  // namespace
@@ -51,16 +105,17 @@ Ids verifiable(const Settings& settings, const Ids& wanted) {
 }
 
 Survey survey_once(const Settings& settings, const Ids& to_verify) {
-  const RealHost host;
-  SurveyRun run;
-  run.generation = 1;
-  run.surveyed_at = std::chrono::system_clock::now();
-  const auto begun = std::chrono::steady_clock::now();
-  Findings claims = run_probes(probes_for(settings.storage), host, container_plan(settings));
-  run.duration = std::chrono::steady_clock::now() - begun;
-  if (to_verify.empty()) return conclude(std::move(claims), run);
-  Findings findings = verify(settings, to_verify, claims);
-  return conclude(std::move(claims), std::move(findings), run);
+  auto session = std::make_unique<Session>(settings);
+  if (!to_verify.empty()) verify(*session, verification_order(settings, to_verify));
+  Survey survey = survey_guarded(*session, container_plan(settings));
+  if (hangs) (void)session.release();
+  return survey;
+}
+
+int leave(int status) {
+  if (!hangs) return status;
+  std::cout.flush();
+  std::_Exit(status);
 }
 
 }  // namespace surveyd::cli

@@ -19,7 +19,12 @@ using Ids = std::vector<std::string>;
 /// What a helper is asked to do to verify these probes.
 [[nodiscard]] run::VerificationOrder verification_order(const Settings& settings, const Ids& ids);
 
-/// One survey of this process, after these probes have been verified.
+/// One survey of this process, after these probes have been verified. A probe that hangs is unknown
+/// after its deadline, as in the daemon.
 [[nodiscard]] Survey survey_once(const Settings& settings, const Ids& to_verify = {});
+
+/// To be returned from main after a survey. Does not return itself where a probe still hangs:
+/// nothing that it uses may be destroyed then.
+[[nodiscard]] int leave(int status);
 
 }  // namespace surveyd::cli

@@ -16,6 +16,7 @@
 #include "cli/build_info.hpp"
 #include "cli/commands.hpp"
 #include "cli/log.hpp"
+#include "cli/once.hpp"
 #include "cli/repair.hpp"
 #include "host/process_usage.hpp"
 #include "host/real_host.hpp"
@@ -24,6 +25,7 @@
 #include "json/findings.hpp"
 #include "run/cgroup_monitor.hpp"
 #include "run/reaper.hpp"
+#include "run/verifications.hpp"
 
 namespace surveyd::cli {
 namespace {
@@ -176,10 +178,19 @@ int run(const Settings& settings) {
     log_changes(before, snapshot->survey);
     last = snapshot;
   };
+  // What worker threads use lives as long as they do: a stuck one ends with the process.
+  const std::vector<Probe> probes = probes_for(settings.storage);
+  const auto results = std::make_shared<run::VerifiedResults>(host, settings.storage);
   SurveyorSettings surveyor_settings;
   surveyor_settings.interval = settings.interval;
   surveyor_settings.plan = plan;
-  Surveyor surveyor{context.get_executor(), host, catalogue(), surveyor_settings, render, publish};
+  surveyor_settings.replace_claims = [results](const Findings& claims) {
+    return results->replace(claims);
+  };
+  Surveyor surveyor{context.get_executor(), host, probes, surveyor_settings, render, publish};
+  run::Verifications verifications{context.get_executor(), surveyor,
+                                   verification_order(settings, verifiable(settings)),
+                                   json::parse_finding, results};
 
   http::Service service{surveyor,
                         {tree, cgroup_worker, readable_tree, cgroup_reader, reaper},
@@ -187,6 +198,7 @@ int run(const Settings& settings) {
                         counters,
                         limits_within_descriptors()};
   service.load_page();
+  service.verifications = &verifications;
   publish_to = &service;
 
   Repair repair{context.get_executor(), tree, cgroup_worker, counters, surveyor};
@@ -224,6 +236,7 @@ int run(const Settings& settings) {
   ends.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
     spdlog::info("signal {}: finishing open requests", signal);
+    verifications.cancel();
     server.drain([&context] { context.stop(); });
   });
 
@@ -237,11 +250,12 @@ int run(const Settings& settings) {
     ::unlink(service.unix_socket.c_str());
   for (const std::string& id : reaper.pending())
     spdlog::warn("container {} is not removed yet, and nobody goes on with it", id);
+  const bool trials_ended = verifications.stop(std::chrono::milliseconds{1500});
   const bool surveys_ended = surveyor.stop();
   const bool changes_ended = cgroup_worker.stop(std::chrono::milliseconds{200});
   const bool reads_ended = cgroup_reader.stop(std::chrono::milliseconds{200});
   spdlog::info("ended");
-  if (!surveys_ended || !changes_ended || !reads_ended) {
+  if (!surveys_ended || !changes_ended || !reads_ended || !trials_ended) {
     // A thread is stuck in the kernel and still uses what would be destroyed now.
     spdlog::default_logger()->flush();
     std::_Exit(EXIT_SUCCESS);

@@ -91,7 +91,7 @@ int survey(const Settings& settings) {
     std::cout << (settings.all ? json::findings(survey) : json::capabilities(survey));
   else
     print_table(std::cout, survey, settings.all, Palette{});
-  return written();
+  return leave(written());
 }
 
 namespace {
@@ -130,7 +130,7 @@ int explain(const Settings& settings) {
     std::cout << json::finding(finding);
   else
     print_finding(std::cout, finding, summary_of(finding.id, settings), Palette{});
-  return written();
+  return leave(written());
 }
 
 }  // namespace surveyd::cli

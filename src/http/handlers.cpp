@@ -274,20 +274,27 @@ Task<Response> post_survey(Exchange& exchange) {
   const auto done = co_await change<bool>(exchange, nullptr);
   if (!done) co_return problem(too_late("survey"));
   if (!done->verdict.allowed) co_return forbidden(exchange, done->verdict);
-  const auto body = json::no_request(exchange.request.body);
+  const auto body = json::survey_request(exchange.request.body);
   if (!body) co_return problem(400, "bad-request", body.error().detail);
 
   const auto executor = co_await boost::asio::this_coro::executor;
   const auto finished = std::make_shared<Timer>(executor);
   finished->expires_after(service.limits.operation_deadline);
   const auto surveyed = std::make_shared<bool>(false);
-  std::function<void(const Surveyor::Published&)> wake = [finished, surveyed](const auto&) {
+  const auto failure = std::make_shared<std::optional<Error>>();
+  std::function<void(const Error*)> wake = [finished, surveyed, failure](const Error* error) {
+    if (error != nullptr) *failure = *error;
     *surveyed = true;
     finished->cancel();
   };
-  service.surveyor.survey(std::move(wake));
-  co_await finished->async_wait(completion);
-  if (!*surveyed) co_return problem(too_late("survey"));
+  if (body->verify && service.verifications != nullptr)
+    service.verifications->verify(wake);
+  else
+    service.surveyor.survey([wake](const auto&) { wake(nullptr); });
+  // It may be there already, when nothing could be begun.
+  if (!*surveyed) co_await finished->async_wait(completion);
+  if (!*surveyed) co_return problem(too_late(body->verify ? "verify" : "survey"));
+  if (*failure) co_return problem(**failure);
   if (!service.capabilities) co_return not_yet_surveyed();
   Response response;
   response.document = service.capabilities;

@@ -14,6 +14,7 @@
 #include "http/response.hpp"
 #include "metrics/exposition.hpp"
 #include "run/reaper.hpp"
+#include "run/verifications.hpp"
 #include "run/worker.hpp"
 
 namespace surveyd::http {
@@ -36,6 +37,7 @@ struct Service {
   metrics::Counters& counters;
   Limits limits;
   std::function<void(const EnsureReport&)> ensured{};  ///< who else wants to know; may be empty
+  run::Verifications* verifications = nullptr;         ///< null where nothing can be verified
   std::string unix_socket{};                           ///< empty without one
 
   // Made ready with each snapshot; null before the first.

@@ -94,6 +94,19 @@ Parsed<EnsureRequest> ensure_request(std::string_view body) {
   return request;
 }
 
+Parsed<SurveyRequest> survey_request(std::string_view body) {
+  SurveyRequest request;
+  if (is_blank(body)) return request;
+  const auto document = object_of(body);
+  if (!document) return document.error();
+  for (const auto& [name, value] : document->items()) {
+    if (name != "verify") return unknown_member(name, R"(known is "verify")");
+    if (!value.is_boolean()) return bad_value(name, "true, false");
+    request.verify = value.get<bool>();
+  }
+  return request;
+}
+
 Parsed<void> no_request(std::string_view body) {
   if (is_blank(body)) return {};
   const auto document = object_of(body);

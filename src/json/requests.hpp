@@ -26,6 +26,13 @@ struct EnsureRequest {
 /// The body of POST /cgroups/ensure: empty or an object. Unknown members are refused by name.
 [[nodiscard]] Parsed<EnsureRequest> ensure_request(std::string_view body);
 
+struct SurveyRequest {
+  bool verify = false;
+};
+
+/// The body of POST /survey: empty or an object.
+[[nodiscard]] Parsed<SurveyRequest> survey_request(std::string_view body);
+
 /// The body of a route that takes none: empty or an empty object.
 [[nodiscard]] Parsed<void> no_request(std::string_view body);
 

@@ -8,6 +8,7 @@
 #include <surveyd/surveyor.hpp>
 
 #include "probes/subject.hpp"
+#include "run/verifier.hpp"
 #include "run/worker.hpp"
 
 namespace surveyd {
@@ -24,6 +25,7 @@ struct Surveyor::Run {
   std::span<const Probe> probes;
   ContainerPlan plan;
   Render render;
+  std::function<Findings(const Findings&)> replace_claims;
   std::set<std::size_t> skipped;  ///< their thread of an earlier survey is still stuck
   std::shared_ptr<std::set<std::size_t>> stuck;
   SurveyRun about;
@@ -40,15 +42,7 @@ struct Surveyor::Run {
 
 namespace {
 
-Finding no_answer(const std::string& id, ReasonCode code, std::string reason) {
-  Finding finding;
-  finding.id = id;
-  finding.code = code;
-  finding.reason = std::move(reason);
-  finding.failed = true;
-  finding.checked_at = finding.changed_at = system_clock::now();
-  return finding;
-}
+using run::no_answer;
 
 Finding run_guarded(const Probe& probe, Subject& subject) {
   try {
@@ -118,6 +112,7 @@ void Surveyor::begin() {
   run->probes = probes_;
   run->plan = settings_.plan;
   run->render = render_;
+  run->replace_claims = settings_.replace_claims;
   run->skipped = *stuck_;
   run->stuck = stuck_;
   run->before = current_;
@@ -166,12 +161,14 @@ void Surveyor::execute(const std::shared_ptr<Run>& run, std::size_t from, unsign
 
 // On the worker.
 Surveyor::Published Surveyor::conclude_run(Run& run) {
-  std::vector<Finding> findings;
-  findings.reserve(run.findings.size());
-  for (auto& finding : run.findings) findings.push_back(std::move(*finding));
+  std::vector<Finding> all;
+  all.reserve(run.findings.size());
+  for (auto& finding : run.findings) all.push_back(std::move(*finding));
+  Findings claims{std::move(all)};
+  Findings findings = run.replace_claims ? run.replace_claims(claims) : claims;
   run.about.duration = steady_clock::now() - run.begun;
   auto snapshot = std::make_shared<Snapshot>();
-  snapshot->survey = conclude(Findings{std::move(findings)}, run.about);
+  snapshot->survey = conclude(std::move(claims), std::move(findings), run.about);
   if (run.before) compare_with(run.before->survey, snapshot->survey);
   snapshot->documents = run.render(snapshot->survey);
   return snapshot;

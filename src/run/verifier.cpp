@@ -1,5 +1,6 @@
 #include "run/verifier.hpp"
 
+#include <cerrno>
 #include <charconv>
 #include <utility>
 
@@ -105,6 +106,7 @@ Result<std::vector<Verification>> Verifier::verify(const VerificationOrder& orde
 
   lock.lock();
   running_ = nullptr;
+  const bool cancelled = cancelled_;
   lock.unlock();
   // All has been said: it only has to end.
   if (failure) helper->kill();
@@ -112,6 +114,10 @@ Result<std::vector<Verification>> Verifier::verify(const VerificationOrder& orde
   if (!status) {
     helper->kill();
     status = helper->wait(patience_with_the_killed);
+  }
+  if (cancelled && failure) {
+    if (!status) unreaped_.push_back(std::move(*helper));
+    return os_error(ECANCELED, "verify");
   }
   if (!failure) {
     if (!status) unreaped_.push_back(std::move(*helper));
