@@ -85,6 +85,8 @@ class Watch {
   /// poll(2) says POLLPRI here after a change that came later than the last `read`; -1 when nobody
   /// can be told. Stays the watch's own.
   [[nodiscard]] virtual int descriptor() const = 0;
+  /// Blocks the calling thread until there is such a change, or for so long.
+  virtual void wait(std::chrono::milliseconds limit) = 0;
 };
 
 /// The machine as surveyd sees it: every system call about files and this process goes through

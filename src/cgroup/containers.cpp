@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "cgroup/internals.hpp"
+#include "cgroup/scratch_cgroup.hpp"
 #include "parse/proc_stat.hpp"
 #include "parse/words.hpp"
 
@@ -101,7 +102,7 @@ Result<ContainerList> CgroupTree::look_at_containers(bool in_full) {
   std::map<std::uint64_t, Observation> seen;
   const auto now = host_.now();
   for (const DirectoryEntry& entry : *entries) {
-    if (!entry.is_directory) continue;
+    if (!entry.is_directory || cgroup::is_scratch(entry.name)) continue;
     const std::string path = child(parent->path, entry.name);
     const auto events = tree_->read(child(path, "cgroup.events"));
     if (!events) continue;  // removed since it was listed

@@ -15,6 +15,7 @@
 #include <linux/kvm.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sys/capability.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -137,6 +138,11 @@ class RealWatch final : public Watch {
     return text;
   }
   int descriptor() const override { return file_.get(); }
+  void wait(std::chrono::milliseconds limit) override {
+    pollfd change{.fd = file_.get(), .events = POLLPRI, .revents = 0};
+    // Interrupted is as good as changed: the caller reads it again.
+    (void)::poll(&change, 1, static_cast<int>(limit.count()));
+  }
 
  private:
   UniqueFd file_;

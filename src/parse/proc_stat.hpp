@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,9 @@ struct ProcessStat {
   std::string command;
   char state = 0;      ///< 'R', 'S', 'D', 'Z', …
   unsigned flags = 0;  ///< PF_… of include/linux/sched.h
+  /// In clock ticks since the system came up; 0 when the text ends before it. With the pid it names
+  /// one process for ever.
+  std::uint64_t start_time = 0;
 
   /// PF_KTHREAD: a thread of the kernel's own.
   [[nodiscard]] bool is_kernel_thread() const { return (flags & 0x00200000U) != 0; }

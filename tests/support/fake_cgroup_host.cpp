@@ -81,6 +81,8 @@ struct Cgroup {
   Cgroup* parent = nullptr;
   std::string name;
   std::uint64_t inode = 0;
+  std::chrono::milliseconds made_at{0};
+  std::string pids_max = "max";
   std::map<std::string, std::unique_ptr<Cgroup>> children;
   std::set<std::string> enabled;
   bool threaded = false;
@@ -131,6 +133,7 @@ struct LivingProcess {
   std::optional<std::chrono::milliseconds> gone_at;  // by the clock, of one that exits
   int refusal = 0;                                   // of the next moves
   int refusals = 0;
+  std::uint64_t start_time = 1;  // by the kernel's ticks
 };
 
 // PF_… of include/linux/sched.h
@@ -181,6 +184,7 @@ struct FakeCgroupHost::Machine {
   std::optional<std::string> claimed_mountinfo;
   std::uint64_t last_inode = 1;
   int last_pid = 100000;
+  std::uint64_t last_start = 1;
   int last_foreign = 0;
   std::vector<Failure> failures;
   std::vector<Interruption> interruptions;
@@ -210,6 +214,7 @@ struct FakeCgroupHost::Machine {
     child->parent = &parent;
     child->name = name;
     child->inode = ++last_inode;
+    child->made_at = clock;
     return *child;
   }
   void add_plain(const std::string& path, Plain node) {
@@ -232,6 +237,13 @@ struct FakeCgroupHost::Machine {
     const auto found = std::find_if(mounts.begin(), mounts.end(),
                                     [](const Mount& mount) { return mount.root != nullptr; });
     return found == mounts.end() ? nullptr : &*found;
+  }
+
+  void pass(std::chrono::milliseconds time) {
+    clock += time;
+    std::erase_if(processes, [this](const auto& process) {
+      return process.second.gone_at && *process.second.gone_at <= clock;
+    });
   }
 
   // kernfs_path_from_node(): "/..", once for each level that `to` lies above the common ancestor.
@@ -278,9 +290,10 @@ struct FakeCgroupHost::Machine {
       if (pid < 0) continue;
       const std::string directory = "/proc/" + std::to_string(pid);
       file(directory + "/comm", process.command + "\n");
-      file(directory + "/stat", std::to_string(pid) + " (" + process.command + ") " +
-                                    (process.unkillable ? "D" : "S") + " 1 1 1 0 -1 " +
-                                    std::to_string(flags_of(process)) + " 0 0\n");
+      file(directory + "/stat",
+           std::to_string(pid) + " (" + process.command + ") " + (process.unkillable ? "D" : "S") +
+               " 1 1 1 0 -1 " + std::to_string(flags_of(process)) + " 0 0 0 0 0 0 0 0 20 0 1 0 " +
+               std::to_string(process.start_time) + " 0\n");
       file(directory + "/cgroup", proc_cgroup(process.cgroup));
     }
     file("/proc/self/cgroup", claimed_path ? "0::" + *claimed_path + "\n"
@@ -310,6 +323,8 @@ struct FakeCgroupHost::Machine {
                                                      "cgroup.type",   "memory.pressure"};
     if (name == "memory.pressure" && !cgroup.pressure) return false;
     if (name == "cgroup.kill" && !has_kill_file) return false;
+    if (name == "pids.max" || name == "memory.swap.max")
+      return cgroup.parent != nullptr && offers(cgroup, name.substr(0, name.find('.')));
     return everywhere.contains(name) || (cgroup.parent != nullptr && below_root.contains(name));
   }
 
@@ -459,6 +474,8 @@ int FakeCgroupHost::Machine::read(const Cgroup& cgroup, const std::string& file,
   if (file == "cgroup.pressure") text = cgroup.pressure ? "1\n" : "0\n";
   if (file == "memory.pressure") text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
   if (file == "cpu.stat") text = "usage_usec " + std::to_string(cgroup.usage) + "\n";
+  if (file == "pids.max") text = cgroup.pids_max + "\n";
+  if (file == "memory.swap.max") text = "max\n";
   if (file == "cgroup.kill") return EINVAL;
   if (file != "cgroup.procs" && file != "cgroup.threads") return 0;
 
@@ -495,6 +512,12 @@ int FakeCgroupHost::Machine::write(Cgroup& cgroup, const std::string& file, std:
   }
   if (file == "cgroup.max.depth") return limit(cgroup.max_depth);
   if (file == "cgroup.max.descendants") return limit(cgroup.max_descendants);
+  if (file == "pids.max") {
+    std::size_t number = 0;
+    const int error = limit(number);
+    if (error == 0) cgroup.pids_max = parse::trimmed(text);
+    return error;
+  }
   return EINVAL;  // no write handler
 }
 
@@ -636,6 +659,7 @@ class FakeCgroupHost::EventsWatch final : public Watch {
     return machine_->events(*cgroup);
   }
   int descriptor() const override { return -1; }
+  void wait(std::chrono::milliseconds limit) override { machine_->pass(limit); }
 
  private:
   std::shared_ptr<Machine> machine_;
@@ -713,7 +737,8 @@ std::vector<std::string> FakeCgroupHost::cgroups() const {
 
 int FakeCgroupHost::start_process(const std::string& cgroup, const std::string& command) {
   machine_->processes[++machine_->last_pid] = {.command = command,
-                                               .cgroup = &machine_->demand(cgroup)};
+                                               .cgroup = &machine_->demand(cgroup),
+                                               .start_time = ++machine_->last_start};
   return machine_->last_pid;
 }
 
@@ -757,10 +782,7 @@ void FakeCgroupHost::remove_kill_file() {
 }
 
 void FakeCgroupHost::pass(std::chrono::milliseconds time) {
-  machine_->clock += time;
-  std::erase_if(machine_->processes, [now = machine_->clock](const auto& process) {
-    return process.second.gone_at && *process.second.gone_at <= now;
-  });
+  machine_->pass(time);
 }
 
 void FakeCgroupHost::use_processor(const std::string& cgroup) {
@@ -967,6 +989,8 @@ Result<FileInfo> FakeCgroupHost::stat(PathRef path) const {
     info.inode = target->cgroup->inode;
   else  // no two files have the same, and none that of a directory
     info.inode = (std::hash<std::string>{}(target->path) | 1ULL << 62);
+  if (target->cgroup != nullptr)
+    info.changed_at = std::chrono::system_clock::time_point{target->cgroup->made_at};
   return info;
 }
 
