@@ -25,6 +25,12 @@ Result<ChildProcess> ChildProcess::fork() {
   return ChildProcess{pid, UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))}};
 }
 
+Result<ChildProcess> ChildProcess::idle() {
+  auto child = fork();
+  while (child && child->pid() == 0) ::pause();
+  return child;
+}
+
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, 0)),
       handle_(std::move(other.handle_)),

@@ -17,6 +17,8 @@ class ChildProcess {
  public:
   /// fork(2). In the child, `pid` is 0 and everything else is as for a new process.
   [[nodiscard]] static Result<ChildProcess> fork();
+  /// One that does nothing.
+  [[nodiscard]] static Result<ChildProcess> idle();
 
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&&) = delete;
