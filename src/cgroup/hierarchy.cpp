@@ -130,9 +130,12 @@ Result<std::string> relative_to_mount(const std::string& own, const std::string&
   return error;
 }
 
+bool Place::offers_for_containers() const {
+  return std::any_of(controllers.begin(), controllers.end(), decides_for_containers);
+}
+
 bool Place::usable() const {
-  return accepts.has_value() &&
-         std::any_of(controllers.begin(), controllers.end(), decides_for_containers);
+  return accepts.has_value() && offers_for_containers();
 }
 
 std::string Place::explanation() const {

@@ -55,7 +55,9 @@ struct Place {
   std::vector<std::string> controllers;  ///< `cgroup.controllers`: what children can be given
   std::optional<Error> doubt;            ///< a failure after which none of this says no
 
-  /// Accepts directories, and offers one of cpu, memory, pids.
+  /// One of cpu, memory, pids is among its controllers.
+  [[nodiscard]] bool offers_for_containers() const;
+  /// Accepts directories, and offers one of these.
   [[nodiscard]] bool usable() const;
   /// One sentence that says so, or what is missing.
   [[nodiscard]] std::string explanation() const;
