@@ -8,7 +8,6 @@
 #include "probes/privilege.hpp"
 #include "probes/subject.hpp"
 #include "probes/sysctl.hpp"
-#include "probes/trial.hpp"
 
 namespace surveyd::probes {
 namespace {
@@ -92,10 +91,6 @@ Finding cgroup_device_bpf(Subject& subject) {
   // Evidence alone: it is about processes without those capabilities.
   inquiry.saw(read_sysctl(host, "kernel.unprivileged_bpf_disabled").evidence());
   return inquiry.conclude("cgroup v2 is in use, and this process may load programs for it");
-}
-
-Finding verify_cgroup_device_bpf(Trial& trial) {
-  return trial.claim;
 }
 
 }  // namespace surveyd::probes
