@@ -24,6 +24,11 @@ std::optional<std::string> user_name(std::string_view passwd, unsigned uid) {
   return std::nullopt;
 }
 
+// Name and number stand where passwd has them.
+std::optional<std::string> group_name(std::string_view group, unsigned gid) {
+  return user_name(group, gid);
+}
+
 std::optional<std::vector<std::string>> name_services(std::string_view nsswitch,
                                                       std::string_view database) {
   for (std::string_view line : lines(nsswitch)) {

@@ -13,6 +13,9 @@ namespace surveyd::parse {
 /// The name of the first user with this id in the text of `/etc/passwd` (passwd(5)).
 [[nodiscard]] std::optional<std::string> user_name(std::string_view passwd, unsigned uid);
 
+/// The name of the first group with this id in the text of `/etc/group` (group(5)).
+[[nodiscard]] std::optional<std::string> group_name(std::string_view group, unsigned gid);
+
 /// The words after `database:` in the text of `/etc/nsswitch.conf` (nsswitch.conf(5)), without
 /// comments; nothing when there is no such line.
 [[nodiscard]] std::optional<std::vector<std::string>> name_services(std::string_view nsswitch,

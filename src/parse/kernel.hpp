@@ -1,8 +1,10 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace surveyd::parse {
 
@@ -14,5 +16,17 @@ using KernelVersion = std::pair<unsigned, unsigned>;
 
 /// Whether the text of a `modules.dep` lists the module, compressed or not.
 [[nodiscard]] bool lists_module(std::string_view modules_dep, std::string_view name);
+
+/// The modules that the text of a `modules.dep` or `modules.builtin` lists, compressed or not, in
+/// its order. `-` in a file's name is `_` in the module's: to modprobe and to the kernel both are
+/// one.
+[[nodiscard]] std::vector<std::string> module_names(std::string_view list);
+
+/// Whether a processor has a feature, from the text of `/sys/devices/system/cpu/modalias`; the
+/// number is that of arch/x86/include/asm/cpufeatures.h.
+[[nodiscard]] bool has_cpu_feature(std::string_view modalias, unsigned feature);
+
+/// Whether the text of `/proc/misc` has a driver of this minor number and name.
+[[nodiscard]] bool lists_misc_device(std::string_view misc, unsigned minor, std::string_view name);
 
 }  // namespace surveyd::parse
