@@ -1,8 +1,21 @@
 #include "probes/subject.hpp"
 
+<<<<<<< HEAD
 #include "parse/os_release.hpp"
+=======
+#include "parse/kernel.hpp"
+>>>>>>> f8fe1d5 (probes: ten claims about the kernel, its system calls and KVM)
 
 namespace surveyd {
+namespace {
+
+Result<std::vector<std::string>> read_modules(const Host& host, const std::string& file) {
+  const auto text = host.read(file);
+  if (!text) return text.error();
+  return parse::module_names(*text);
+}
+
+}  // namespace
 
 const Result<std::string>& Subject::cgroup_file() {
   if (!cgroup_file_) cgroup_file_ = host_.read("/proc/self/cgroup");
@@ -42,9 +55,24 @@ const cgroup::Place& Subject::mount_root() {
   return *mount_root_;
 }
 
+<<<<<<< HEAD
 const Result<ContainerParent>& Subject::container_parent() {
   if (!container_parent_) container_parent_ = CgroupTree{host_, plan_}.inspect_container_parent();
   return *container_parent_;
+=======
+const Result<std::vector<std::string>>& Subject::built_in_modules() {
+  if (!built_in_modules_) built_in_modules_ = read_modules(host_, module_file("modules.builtin"));
+  return *built_in_modules_;
+}
+
+const Result<std::vector<std::string>>& Subject::loadable_modules() {
+  if (!loadable_modules_) loadable_modules_ = read_modules(host_, module_file("modules.dep"));
+  return *loadable_modules_;
+}
+
+std::string Subject::module_file(const char* name) const {
+  return "/lib/modules/" + host_.kernel_release() + "/" + name;
+>>>>>>> f8fe1d5 (probes: ten claims about the kernel, its system calls and KVM)
 }
 
 const Result<std::string>& Subject::uid_map() {

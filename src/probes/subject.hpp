@@ -44,6 +44,13 @@ class Subject {
   /// The text of `/proc/filesystems`.
   [[nodiscard]] const Result<std::string>& file_systems();
 
+  /// The modules that are built into the running kernel, by its `modules.builtin`, and those that
+  /// it can load, by its `modules.dep`. Large files: read when the first probe needs them.
+  [[nodiscard]] const Result<std::vector<std::string>>& built_in_modules();
+  [[nodiscard]] const Result<std::vector<std::string>>& loadable_modules();
+  /// Where they are from: `/lib/modules/<release>/<name>`.
+  [[nodiscard]] std::string module_file(const char* name) const;
+
  private:
   const Host& host_;
   ContainerPlan plan_;
@@ -52,12 +59,17 @@ class Subject {
   std::optional<cgroup::Hierarchy> hierarchy_;
   std::optional<cgroup::Namespaces> namespaces_;
   std::optional<cgroup::Place> mount_root_;
+<<<<<<< HEAD
   std::optional<Result<ContainerParent>> container_parent_;
   std::optional<Result<std::string>> uid_map_;
   std::optional<Result<std::string>> file_systems_;
   std::optional<Surroundings> surroundings_;
   std::optional<std::vector<std::string>> distributions_;
   std::optional<Result<std::string>> mountinfo_;
+=======
+  std::optional<Result<std::vector<std::string>>> built_in_modules_;
+  std::optional<Result<std::vector<std::string>>> loadable_modules_;
+>>>>>>> f8fe1d5 (probes: ten claims about the kernel, its system calls and KVM)
 };
 
 }  // namespace surveyd

@@ -29,6 +29,11 @@ struct Machine {
     add_cgroup("", "cpuset cpu io memory pids\n");
     host.add_device("/dev/net/tun", 10, 200, 0666);
     host.add_device("/dev/fuse", 10, 229, 0666);
+    host.add_device("/dev/kvm", 10, 232, 0660);
+    host.add_file("/lib/modules/" + host.release + "/modules.builtin",
+                  "kernel/net/netfilter/nf_tables.ko\nkernel/net/bridge/bridge.ko\n"
+                  "kernel/drivers/net/veth.ko\nkernel/drivers/net/vxlan/vxlan.ko\n"
+                  "kernel/drivers/net/wireguard/wireguard.ko\n");
     for (const char* program : {"pasta", "fuse-overlayfs", "fusermount3", "fusermount"})
       add_program(std::string{"/usr/bin/"} + program);
     host.variables["PATH"] = "/usr/local/bin:/usr/bin";
