@@ -18,11 +18,6 @@ std::optional<KernelVersion> kernel_version(std::string_view release) {
   return version;
 }
 
-bool lists_module(std::string_view modules_dep, std::string_view name) {
-  // "kernel/fs/overlayfs/overlay.ko.xz: …"; the name has to be the whole file name.
-  return modules_dep.find("/" + std::string{name} + ".ko") != std::string_view::npos;
-}
-
 std::vector<std::string> module_names(std::string_view list) {
   std::vector<std::string> names;
   while (!list.empty()) {

@@ -14,8 +14,7 @@ namespace {
 enum class Support { present, loadable, absent, unknown };
 
 // A mount(2) with CAP_SYS_ADMIN makes the kernel load the module "fs-overlay" by itself.
-Support kernel_support(Subject& subject, const std::string& release, Finding& finding) {
-  const Host& host = subject.host();
+Support kernel_support(Subject& subject, Finding& finding) {
   const auto& registered = subject.file_systems();
   if (!registered) {
     finding.evidence.push_back(failed("/proc/filesystems", registered.error()));
@@ -27,15 +26,15 @@ Support kernel_support(Subject& subject, const std::string& release, Finding& fi
     return Support::present;
   }
   finding.evidence.push_back(observed("/proc/filesystems", "no overlay"));
-  const std::string modules = "/lib/modules/" + release + "/modules.dep";
-  const auto dependencies = host.read(modules);
-  if (!dependencies) {
+  const std::string file = subject.module_file("modules.dep");
+  const auto& modules = subject.loadable_modules();
+  if (!modules) {
     // A container does not see its host's modules, which the host may still load for it.
-    finding.evidence.push_back(failed(modules, dependencies.error()));
+    finding.evidence.push_back(failed(file, modules.error()));
     return Support::unknown;
   }
-  const bool loadable = parse::lists_module(*dependencies, "overlay");
-  finding.evidence.push_back(observed(modules, loadable ? "overlay" : "no overlay"));
+  const bool loadable = std::find(modules->begin(), modules->end(), "overlay") != modules->end();
+  finding.evidence.push_back(observed(file, loadable ? "overlay" : "no overlay"));
   return loadable ? Support::loadable : Support::absent;
 }
 
@@ -69,7 +68,7 @@ Finding overlayfs_rootfs_available(Subject& subject) {
   }
 
   Finding seen;
-  const Support support = kernel_support(subject, release, seen);
+  const Support support = kernel_support(subject, seen);
   evidence.insert(evidence.end(), seen.evidence.begin(), seen.evidence.end());
   switch (support) {
     case Support::present:

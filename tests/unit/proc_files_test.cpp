@@ -186,20 +186,5 @@ TEST(KernelVersion, IsComparedByNumberAndNotByText) {
   EXPECT_LT((parse::KernelVersion{9, 9}), (parse::KernelVersion{10, 0}));
 }
 
-TEST(ListsModule, FindsAFileOfThatNameCompressedOrNot) {
-  EXPECT_TRUE(parse::lists_module("kernel/fs/overlayfs/overlay.ko:\n", "overlay"));
-  EXPECT_TRUE(parse::lists_module("a/b.ko:\nkernel/fs/overlayfs/overlay.ko.xz:\n", "overlay"));
-  EXPECT_TRUE(parse::lists_module("kernel/fs/overlayfs/overlay.ko.zst: a/b.ko.zst", "overlay"));
-}
-
-TEST(ListsModule, TakesNoOtherNameForIt) {
-  EXPECT_FALSE(parse::lists_module("", "overlay"));
-  EXPECT_FALSE(parse::lists_module("kernel/fs/overlay/shiftfs.ko:\n", "overlay"));
-  EXPECT_FALSE(parse::lists_module("kernel/fs/myoverlay.ko:\n", "overlay"));
-  EXPECT_FALSE(parse::lists_module("kernel/fs/overlay2.ko:\n", "overlay"));
-  EXPECT_FALSE(parse::lists_module("kernel/fs/overlay-x.ko:\n", "overlay"));
-  EXPECT_FALSE(parse::lists_module("kernel/fs/Overlay.ko:\n", "overlay"));
-}
-
 }  // namespace
 }  // namespace surveyd::test
