@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -116,13 +117,24 @@ int open_beneath(int root, const char* path, int flags) {
   return static_cast<int>(fd);
 }
 
-// -1 and errno on failure.
+// -1 and errno on failure. Pseudo-files are small; a list of modules has hundreds of kilobytes, and
+// would cost a hundred calls.
 int read_to_end(int fd, std::string& text) {
   std::array<char, 4096> chunk;
+  std::vector<char> large;
   while (true) {
-    const ssize_t count = retry_interrupted([&] { return ::read(fd, chunk.data(), chunk.size()); });
+    if (large.empty() && text.size() >= 4 * chunk.size()) {
+      large.resize(32 * chunk.size());
+      struct stat status {};
+      // Growing step by step would have the kernel map and clear the same pages again and again.
+      if (::fstat(fd, &status) == 0 && status.st_size > 0)
+        text.reserve(static_cast<std::size_t>(status.st_size) + 1);
+    }
+    char* buffer = large.empty() ? chunk.data() : large.data();
+    const std::size_t size = large.empty() ? chunk.size() : large.size();
+    const ssize_t count = retry_interrupted([&] { return ::read(fd, buffer, size); });
     if (count <= 0) return static_cast<int>(count);
-    text.append(chunk.data(), static_cast<std::size_t>(count));
+    text.append(buffer, static_cast<std::size_t>(count));
   }
 }
 
