@@ -25,6 +25,10 @@ class FaultCategory : public std::error_category {
         return "timed out";
       case Fault::program_failed:
         return "the program failed";
+      case Fault::no_such_process:
+        return "no such process";
+      case Fault::subject_out_of_reach:
+        return "it cannot be asked on behalf of that process";
     }
     return "unknown fault";
   }
@@ -57,6 +61,7 @@ std::string errno_name(const std::error_code& code) {
 }
 
 bool is_inconclusive(const std::error_code& code) {
+  if (code == Fault::subject_out_of_reach) return true;
   if (errno_name(code).empty()) return false;  // what surveyd itself found wrong
   switch (code.value()) {
     case EAGAIN:

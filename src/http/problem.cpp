@@ -18,6 +18,7 @@ Meaning meaning_of(const std::error_code& code) {
   if (code == Fault::occupied || code == std::errc::device_or_resource_busy)
     return {409, "occupied"};
   if (code == Fault::timed_out) return {504, "timed-out"};
+  if (code == Fault::no_such_process) return {404, "no-such-process"};
   return {503, "refused-by-kernel"};
 }
 

@@ -48,6 +48,7 @@ Status meaning_of(const Error& error) {
 
 ReasonCode code_of(const Error& error) {
   if (error.code == Fault::timed_out) return ReasonCode::timed_out;
+  if (error.code == Fault::subject_out_of_reach) return ReasonCode::subject_out_of_reach;
   if (errno_name(error.code).empty()) return ReasonCode::unreadable;
   switch (error.code.value()) {
     case EACCES:
