@@ -35,6 +35,7 @@ struct SurveyRun {
   std::chrono::nanoseconds duration{0};
   std::chrono::seconds interval{0};  ///< 0 for a survey that is not repeated
   bool stale = false;                ///< a later survey did not finish: this is the last good one
+  std::string subject = "self";      ///< whose surroundings: "pid 7", "unit x.service (pid 7)"
 };
 
 /// An answer that is another one than in the survey before.

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -37,6 +38,15 @@ struct Documents {
 struct Snapshot {
   Survey survey;
   Documents documents;
+  std::optional<Error> failure;  ///< there is no survey: the process that it is about is gone
+  Findings own;                  ///< of surveyd itself, where the survey is about another process
+};
+
+/// A survey that is not made by probes in this process.
+struct ForeignSurvey {
+  std::string subject;        ///< whom it is about, for SurveyRun
+  Result<Findings> findings;  ///< or why there is none now
+  Findings own;               ///< what has to be known of surveyd itself all the same
 };
 
 struct SurveyorSettings {
@@ -47,6 +57,8 @@ struct SurveyorSettings {
   /// The findings that follow from what was claimed, where something is known better: called on the
   /// worker. May be empty.
   std::function<Findings(const Findings& claims)> replace_claims{};
+  /// In place of the probes; called on the worker, and keeps a deadline of its own.
+  std::function<ForeignSurvey()> source{};
 };
 
 /// Surveys at start, on a timer and when asked, off the executor's thread, and publishes each
@@ -92,8 +104,9 @@ class Surveyor {
  private:
   struct Run;
 
+  static void ask_source(Run& run);
   static void execute(const std::shared_ptr<Run>& run, std::size_t from, unsigned attempt);
-  static Published conclude_run(Run& run);
+  static std::shared_ptr<Snapshot> conclude_run(Run& run);
   void begin();
   void watch();
   void give_up_late_probe();

@@ -11,6 +11,7 @@
 
 #include <surveyd/probe.hpp>
 
+#include "cli/subject_helper.hpp"
 #include "host/forked.hpp"
 #include "host/helper_process.hpp"
 #include "host/real_host.hpp"
@@ -135,6 +136,7 @@ int helper(std::span<const std::string> arguments) {
   if (!become_helper(parent)) return wrong_usage;
   const auto task = arguments.subspan(1);
   if (const auto order = run::order_of(task)) return verify(*order);
+  if (const auto order = run::subject_order_of(task)) return survey_subject(*order);
   return wrong_usage;
 }
 

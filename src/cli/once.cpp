@@ -104,6 +104,25 @@ Ids verifiable(const Settings& settings, const Ids& wanted) {
   return ids;
 }
 
+Result<Survey> survey_subject_once(const Settings& settings) {
+  constexpr std::chrono::seconds deadline{10};
+  SurveyRun run;
+  run.generation = 1;
+  run.surveyed_at = std::chrono::system_clock::now();
+  run.subject = "pid " + std::to_string(settings.pid);
+  const auto begun = std::chrono::steady_clock::now();
+  run::SubjectSurveyor surveyor{json::parse_finding};
+  auto findings = surveyor.survey({.pid = settings.pid,
+                                   .start_time = {},
+                                   .owner = {},
+                                   .storage = settings.storage,
+                                   .plan = container_plan(settings)},
+                                  deadline);
+  if (!findings) return findings.error();
+  run.duration = std::chrono::steady_clock::now() - begun;
+  return conclude(std::move(*findings), run);
+}
+
 Survey survey_once(const Settings& settings, const Ids& to_verify) {
   auto session = std::make_unique<Session>(settings);
   if (!to_verify.empty()) verify(*session, verification_order(settings, to_verify));

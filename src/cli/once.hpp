@@ -6,6 +6,7 @@
 #include <surveyd/survey.hpp>
 
 #include "cli/settings.hpp"
+#include "run/subject_survey.hpp"
 #include "run/verifier.hpp"
 
 namespace surveyd::cli {
@@ -18,6 +19,9 @@ using Ids = std::vector<std::string>;
 
 /// What a helper is asked to do to verify these probes.
 [[nodiscard]] run::VerificationOrder verification_order(const Settings& settings, const Ids& ids);
+
+/// Has one survey of another process made by a helper process.
+[[nodiscard]] Result<Survey> survey_subject_once(const Settings& settings);
 
 /// One survey of this process, after these probes have been verified. A probe that hangs is unknown
 /// after its deadline, as in the daemon.

@@ -18,6 +18,7 @@
 #include "cli/log.hpp"
 #include "cli/once.hpp"
 #include "cli/repair.hpp"
+#include "cli/subject_source.hpp"
 #include "host/process_usage.hpp"
 #include "host/real_host.hpp"
 #include "http/server.hpp"
@@ -169,12 +170,17 @@ int run(const Settings& settings) {
     documents.metrics = metrics::of_survey(survey, process_usage(host), build);
     return documents;
   };
+  const auto source = settings.has_subject() ? make_subject_source(settings) : nullptr;
   const auto publish = [&](const Surveyor::Published& snapshot) {
     publish_to->publish(snapshot);
     if (snapshot->survey.run.stale) return;
+    // Cgroups are surveyd's own matter, whoever is surveyed.
+    if (source) monitor->surveyed(about_surveyd(*snapshot));
+    if (source) source->report(*snapshot);
+    if (snapshot->failure) return;
     const Survey* before = last ? &last->survey : nullptr;
     counters.surveyed(before, snapshot->survey);
-    monitor->surveyed(snapshot->survey);
+    if (!source) monitor->surveyed(snapshot->survey);
     log_changes(before, snapshot->survey);
     last = snapshot;
   };
@@ -187,6 +193,7 @@ int run(const Settings& settings) {
   surveyor_settings.replace_claims = [results](const Findings& claims) {
     return results->replace(claims);
   };
+  if (source) surveyor_settings.source = [source] { return source->survey(); };
   Surveyor surveyor{context.get_executor(), host, probes, surveyor_settings, render, publish};
   run::Verifications verifications{context.get_executor(), surveyor,
                                    verification_order(settings, verifiable(settings)),
@@ -197,6 +204,12 @@ int run(const Settings& settings) {
                         access,
                         counters,
                         limits_within_descriptors()};
+  CgroupTree subject_tree{host, plan};
+  http::Access subject_access{subject_tree};
+  run::Worker subject_worker{"subjects"};
+  run::SubjectSurveyor subject_surveyor{json::parse_finding};
+  http::Subjects subjects{subject_access, subject_worker, subject_surveyor, settings.storage, plan};
+  service.subjects = &subjects;
   service.load_page();
   service.verifications = &verifications;
   publish_to = &service;
@@ -251,11 +264,14 @@ int run(const Settings& settings) {
   for (const std::string& id : reaper.pending())
     spdlog::warn("container {} is not removed yet, and nobody goes on with it", id);
   const bool trials_ended = verifications.stop(std::chrono::milliseconds{1500});
+  subject_surveyor.cancel();
+  if (source) source->cancel();
   const bool surveys_ended = surveyor.stop();
+  const bool questions_ended = subject_worker.stop(std::chrono::milliseconds{200});
   const bool changes_ended = cgroup_worker.stop(std::chrono::milliseconds{200});
   const bool reads_ended = cgroup_reader.stop(std::chrono::milliseconds{200});
   spdlog::info("ended");
-  if (!surveys_ended || !changes_ended || !reads_ended || !trials_ended) {
+  if (!surveys_ended || !changes_ended || !reads_ended || !trials_ended || !questions_ended) {
     // A thread is stuck in the kernel and still uses what would be destroyed now.
     spdlog::default_logger()->flush();
     std::_Exit(EXIT_SUCCESS);
@@ -274,6 +290,9 @@ int serve(const Settings& settings) {
     spdlog::warn("the environment variable {} is not a setting", variable);
   try {
     return run(settings);
+  } catch (const SubjectMissing& failure) {
+    std::cerr << "surveyd: " << failure.what() << "\n";
+    return cannot_start;
   } catch (const StartFailure& failure) {
     std::cerr << "surveyd: " << failure.what() << "\n";
     return cannot_start;

@@ -14,6 +14,7 @@
 
 #include "cli/build_info.hpp"
 #include "host/listening.hpp"
+#include "host/systemd_unit.hpp"
 
 namespace surveyd::cli {
 namespace {
@@ -71,6 +72,10 @@ std::string check_finding(const std::string& id, const std::vector<Probe>& probe
 
 std::string check_storage(const std::string& path) {
   return path.starts_with('/') ? std::string{} : "\"" + path + "\" is not an absolute path";
+}
+
+std::string check_unit(const std::string& name) {
+  return is_service_name(name) ? std::string{} : "\"" + name + "\" is not the name of a service";
 }
 
 CLI::Validator validator(std::string (*check)(const std::string&)) {
@@ -168,6 +173,13 @@ Parser::Parser() {
   app_.add_flag("--allow-module-loading", settings_.allow_module_loading,
                 "Let a verification make the kernel load modules")
       ->envname(variable_of("allow-module-loading"));
+  setting("subject-pid", settings_.subject_pid, "Survey what this process could do, by its rights")
+      ->check(CLI::Range(1, 1 << 22))
+      ->type_name("PID");
+  setting("subject-unit", settings_.subject_unit,
+          "Survey what the main process of this systemd service could do, whichever it is")
+      ->check(validator(check_unit))
+      ->type_name("NAME");
   setting("log-level", settings_.log_level, "debug, info, warn, error [info]")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}).description(""))
       ->type_name("LEVEL");
@@ -184,12 +196,19 @@ Parser::Parser() {
   survey_->add_flag("--verify", settings_.verify,
                     "Try what can be tried: mounts, links and cgroups that are gone afterwards");
 
+  survey_->add_option("--pid", settings_.pid, "Survey what this process could do, by its rights")
+      ->check(CLI::Range(1, 1 << 22))
+      ->type_name("PID");
+
   explain_ =
       app_.add_subcommand("explain", "Survey once and print one finding in full")->fallthrough();
   explain_->add_option("finding", settings_.finding, "Its id; surveyd survey shows all")
       ->required()
       ->type_name("FINDING");
   explain_->add_flag("--verify", settings_.verify, "Try it, where that can be done");
+  explain_->add_option("--pid", settings_.pid, "About what this process could do")
+      ->check(CLI::Range(1, 1 << 22))
+      ->type_name("PID");
   explain_->add_flag("--json", settings_.json, "Print the document of GET /findings/<id>");
 
   check_ =
@@ -231,6 +250,11 @@ Settings Parser::parse(int argc, const char* const* argv) {
     settings_.unix_socket = unix_socket_ == no_listener ? std::string{} : unix_socket_;
   if (settings_.storage.empty()) settings_.storage = {default_storage};
   check_findings();
+  if (settings_.subject_pid != 0 && !settings_.subject_unit.empty())
+    throw CLI::ValidationError("--subject-unit", "cannot go with --subject-pid: which of them?");
+  if (settings_.pid != 0 && settings_.verify)
+    throw CLI::ValidationError("--verify",
+                               "cannot go with --pid: it would act in that process's name");
   if (survey_->parsed()) settings_.command = Command::survey;
   if (explain_->parsed()) settings_.command = Command::explain;
   if (check_->parsed()) {

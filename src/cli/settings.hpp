@@ -26,9 +26,12 @@ struct Settings {
   bool repair = false;
   std::vector<std::string> storage;  ///< absolute paths; never empty once parsed
   bool allow_module_loading = false;
+  int subject_pid = 0;       ///< survey this process; 0: surveyd itself, or the unit
+  std::string subject_unit;  ///< survey the main process of this service; empty: none
   std::string log_level = "info";
   std::string log_format = "text";
 
+  int pid = 0;                                 ///< survey, explain: of this process; 0: of itself
   bool json = false;                           ///< survey, explain: a document
   bool all = false;                            ///< survey: explain what is yes, too
   bool verify = false;                         ///< survey, explain: try what can be tried
@@ -38,6 +41,8 @@ struct Settings {
   std::string assessed_mode;                   ///< check; empty: not asked
   std::vector<std::string> required;           ///< check: findings that have to be yes
   std::vector<std::string> unknown_variables;  ///< SURVEYD_… that are no settings
+
+  [[nodiscard]] bool has_subject() const { return subject_pid != 0 || !subject_unit.empty(); }
 };
 
 [[nodiscard]] inline ContainerPlan container_plan(const Settings& settings) {

@@ -1,5 +1,6 @@
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string>
 
 #include <surveyd/probe.hpp>
@@ -83,10 +84,22 @@ void print_table(std::ostream& out, const Survey& survey, bool all, const Palett
   out << "rootfs          " << survey.rootfs.driver << "\n";
 }
 
+// Nothing when there is none, and standard error says why.
+std::optional<Survey> make_survey(const Settings& settings, const Ids& to_verify) {
+  if (settings.pid == 0) return survey_once(settings, to_verify);
+  auto survey = survey_subject_once(settings);
+  if (survey) return std::move(*survey);
+  std::cerr << "surveyd: process " << settings.pid
+            << " cannot be surveyed: " << to_string(survey.error()) << "\n";
+  return std::nullopt;
+}
+
 }  // namespace
 
 int survey(const Settings& settings) {
-  const Survey survey = survey_once(settings, settings.verify ? verifiable(settings) : Ids{});
+  const auto made = make_survey(settings, settings.verify ? verifiable(settings) : Ids{});
+  if (!made) return EXIT_FAILURE;
+  const Survey& survey = *made;
   if (settings.json)
     std::cout << (settings.all ? json::findings(survey) : json::capabilities(survey));
   else
@@ -124,8 +137,9 @@ void print_finding(std::ostream& out, const Finding& finding, const std::string&
 
 int explain(const Settings& settings) {
   const Ids ids = settings.verify ? verifiable(settings, {settings.finding}) : Ids{};
-  const Survey survey = survey_once(settings, ids);
-  const Finding& finding = *survey.findings.find(settings.finding);
+  const auto survey = make_survey(settings, ids);
+  if (!survey) return EXIT_FAILURE;
+  const Finding& finding = *survey->findings.find(settings.finding);
   if (settings.json)
     std::cout << json::finding(finding);
   else

@@ -88,7 +88,8 @@ bool PinnedProcess::still_there() const {
   // Whoever may not read any more has not learnt that it is gone: a pidfd has just said otherwise.
   if (!text) return descriptor_ && text.error().code != Fault::no_such_process;
   const auto stat = parse::process_stat(*text);
-  return stat && !not_the_process(*stat, start_time_ != 0 ? std::optional{start_time_} : std::nullopt);
+  return stat &&
+         !not_the_process(*stat, start_time_ != 0 ? std::optional{start_time_} : std::nullopt);
 }
 
 Result<UniqueFd> PinnedProcess::open(const char* name, int flags) const {
@@ -96,12 +97,19 @@ Result<UniqueFd> PinnedProcess::open(const char* name, int flags) const {
   if (file) return file;
   const int error_number = errno;
   // ENOENT is also the answer for a file that this kernel does not have.
-  const bool ended =
-      error_number == ESRCH ||
-      (error_number == ENOENT && ::faccessat(directory_.get(), "stat", F_OK, 0) != 0 &&
-       is_gone(errno));
+  const bool ended = error_number == ESRCH ||
+                     (error_number == ENOENT &&
+                      ::faccessat(directory_.get(), "stat", F_OK, 0) != 0 && is_gone(errno));
   if (ended) return no_such_process(pid_, "it has ended");
   return os_error(error_number, "open", "/proc/" + std::to_string(pid_) + "/" + name);
+}
+
+Result<parse::Credentials> PinnedProcess::credentials() const {
+  const auto status = read("status");
+  if (!status) return status.error();
+  auto credentials = parse::credentials(*status);
+  if (!credentials) return os_error(EIO, "read", "/proc/" + std::to_string(pid_) + "/status");
+  return std::move(*credentials);
 }
 
 Result<std::string> PinnedProcess::read(const char* name) const {
@@ -114,8 +122,7 @@ Result<std::string> PinnedProcess::read(const char* name) const {
     if (count == 0) return text;
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == ESRCH) return no_such_process(pid_, "it has ended");
-    if (count < 0)
-      return os_error(errno, "read", "/proc/" + std::to_string(pid_) + "/" + name);
+    if (count < 0) return os_error(errno, "read", "/proc/" + std::to_string(pid_) + "/" + name);
     text.append(chunk.data(), static_cast<std::size_t>(count));
   }
 }

@@ -7,6 +7,7 @@
 #include <surveyd/error.hpp>
 
 #include "host/unique_fd.hpp"
+#include "parse/credentials.hpp"
 #include "parse/proc_stat.hpp"
 
 namespace surveyd {
@@ -34,6 +35,8 @@ class PinnedProcess {
   /// A file of its `/proc/<pid>`, by its name there. `Fault::no_such_process` once it has ended.
   [[nodiscard]] Result<std::string> read(const char* name) const;
   [[nodiscard]] Result<UniqueFd> open(const char* name, int flags) const;
+  /// From its `status`; EIO when that has not the form.
+  [[nodiscard]] Result<parse::Credentials> credentials() const;
 
  private:
   PinnedProcess(int pid, UniqueFd descriptor, UniqueFd directory)

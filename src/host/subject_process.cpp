@@ -114,10 +114,8 @@ class TakingPlace {
 
 // With our own rights, before any of them is given up.
 Result<void> TakingPlace::look() {
-  const auto status = process_.read("status");
-  if (!status) return status.error();
-  auto credentials = parse::credentials(*status);
-  if (!credentials) return os_error(EIO, "read", "/proc/" + std::to_string(process_.pid()));
+  auto credentials = process_.credentials();
+  if (!credentials) return credentials.error();
   facts_.credentials = std::move(*credentials);
   compare_namespaces();
   compare_confinement();
@@ -138,9 +136,9 @@ void TakingPlace::compare_namespaces() {
     if (::fstatat(process_.directory(), kind.path, &theirs, 0) != 0) {
       const int error_number = errno;
       if (error_number == ENOENT) continue;  // this kernel has no such namespaces
-      facts_.namespaces.emplace(
-          kind.path, out_of_reach("stat", kind.path, "its namespaces cannot be seen",
-                                  {error_number, std::generic_category()}));
+      facts_.namespaces.emplace(kind.path,
+                                out_of_reach("stat", kind.path, "its namespaces cannot be seen",
+                                             {error_number, std::generic_category()}));
       give_up("its namespaces cannot be seen: " + name_of(error_number));
       if (kind.type == CLONE_NEWCGROUP) cgroup_names_known_ = false;
       continue;
@@ -197,8 +195,8 @@ void TakingPlace::compare_device_rules() {
 void TakingPlace::read_path() {
   const auto environ = process_.read("environ");
   if (!environ) {
-    facts_.path = out_of_reach("read", "environ", "its environment cannot be read",
-                               environ.error().code);
+    facts_.path =
+        out_of_reach("read", "environ", "its environment cannot be read", environ.error().code);
     return;
   }
   const auto value = parse::environment_variable(*environ, "PATH");
@@ -319,8 +317,8 @@ Result<SubjectFacts> TakingPlace::run() {
   if (!own_) return os_error(errno, "open", "/proc/self");
   if (const auto looked = look(); !looked) return looked.error();
   struct stat user {};
-  const bool initial = ::fstatat(own_.get(), "ns/user", &user, 0) == 0 &&
-                       user.st_ino == initial_user_namespace;
+  const bool initial =
+      ::fstatat(own_.get(), "ns/user", &user, 0) == 0 && user.st_ino == initial_user_namespace;
   // In a child user namespace the overflow id may stand for an id that has no name there.
   const auto& ids = facts_.credentials;
   const unsigned overflow = overflow_uid();

@@ -103,23 +103,38 @@ Verdict Access::judge_uid(unsigned uid) const {
 }
 
 Verdict Access::may_mutate(const Listener& listener, const Peer& peer) {
+  return judge_peer(listener, peer, [this](unsigned uid) { return judge_uid(uid); });
+}
+
+Verdict Access::may_ask(const Listener& listener, const Peer& peer,
+                        const std::function<bool(unsigned uid)>& owns) {
+  return judge_peer(listener, peer, [this, &owns](unsigned uid) {
+    Verdict verdict = judge_uid(uid);
+    if (verdict.allowed || uid == overflow_uid_) return verdict;
+    if (owns(uid)) return Verdict{.allowed = true, .uid = uid, .why = {}};
+    verdict.why += ", nor the owner of the process";
+    return verdict;
+  });
+}
+
+Verdict Access::judge_peer(const Listener& listener, const Peer& peer, const Judge& judge) {
   switch (listener.transport) {
     case Transport::remote:
       return refused("a remote listener serves reads only");
     case Transport::loopback:
-      return judge_tcp(peer);
+      return judge_tcp(peer, judge);
     case Transport::unix_socket:
       break;
   }
   const Result<UnixPeer>& owner = *peer.unix_owner;
   if (!owner) return refused("the caller cannot be identified: " + to_string(owner.error()));
   if (owner->pid == 0) return refused("the caller's process is not visible here", owner->uid);
-  return judge_uid(owner->uid);
+  return judge(owner->uid);
 }
 
 // A client that writes and closes at once is reported as uid 0 with inode 0, and after a reset the
 // lookup can hit a listener on the client's old port: hence every condition, twice.
-Verdict Access::judge_tcp(const Peer& peer) {
+Verdict Access::judge_tcp(const Peer& peer, const Judge& judge) {
   const Result<SocketOwner>& before = *peer.tcp_owner;
   const Result<SocketOwner> now = diagnosis_.find_peer(peer.connection);
   if (!before || !now)
@@ -132,7 +147,7 @@ Verdict Access::judge_tcp(const Peer& peer) {
       return refused("the caller's end of the connection is not open");
   if (before->cookie != now->cookie || before->uid != now->uid)
     return refused("the caller's socket was exchanged for another");
-  Verdict verdict = judge_uid(now->uid);
+  Verdict verdict = judge(now->uid);
   if (!verdict.allowed) return verdict;
 
   if (!now->cgroup_id) {

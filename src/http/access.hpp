@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -37,9 +38,17 @@ class Access {
   /// owner cannot be proven may not.
   [[nodiscard]] Verdict may_mutate(const Listener& listener, const Peer& peer);
 
+  /// The same, or the caller is the owner of what is asked about: `owns` says so of a uid that is
+  /// proven, and never gets the overflow uid.
+  [[nodiscard]] Verdict may_ask(const Listener& listener, const Peer& peer,
+                                const std::function<bool(unsigned uid)>& owns);
+
  private:
+  using Judge = std::function<Verdict(unsigned uid)>;
+
   [[nodiscard]] Verdict judge_uid(unsigned uid) const;
-  [[nodiscard]] Verdict judge_tcp(const Peer& peer);
+  [[nodiscard]] Verdict judge_peer(const Listener& listener, const Peer& peer, const Judge& judge);
+  [[nodiscard]] Verdict judge_tcp(const Peer& peer, const Judge& judge);
 
   CgroupTree& tree_;
   SocketDiagnosis diagnosis_;

@@ -108,7 +108,7 @@ Connection::Step Connection::advance(RequestParser& parser) {
     routed_ = route(request_, *listener_, service_.unix_socket);
     if (routed_.refusal) {
       refusal_ = std::move(*routed_.refusal);
-      if (routed_.endpoint != nullptr && routed_.endpoint->mutation)
+      if (routed_.endpoint != nullptr && routed_.endpoint->restricted)
         audit({false,
                {},
                listener_->label(),

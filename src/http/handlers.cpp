@@ -1,6 +1,5 @@
 #include "http/handlers.hpp"
 
-#include <exception>
 #include <functional>
 
 #include <boost/asio/post.hpp>
@@ -9,6 +8,7 @@
 
 #include "host/process_usage.hpp"
 #include "http/audit.hpp"
+#include "http/on_worker.hpp"
 #include "http/page.hpp"
 #include "http/problem.hpp"
 #include "json/documents.hpp"
@@ -30,72 +30,19 @@ std::string_view content_type_of(std::string_view name) {
   return "image/svg+xml";
 }
 
-Response ok(std::string body) {
-  Response response;
-  response.body = std::move(body);
-  return response;
-}
-
-Response not_yet_surveyed() {
+// Where no survey can be shown.
+Response nothing_to_show(const Service& service) {
+  const auto& current = service.surveyor.current();
+  if (current && current->failure) return problem(*current->failure);
   Response response = problem(503, "not-ready", "the first survey has not finished yet");
   response.headers = "Retry-After: 1\r\n";
   return response;
 }
 
-// What a job on a worker ended with; neither when it did not end in time.
-template <class T>
-struct Done {
-  std::optional<T> value;
-  std::exception_ptr failure;
-};
-
-// Runs `job` on the worker while the serving thread goes on. The job owns what it uses: past the
-// deadline it may still be running.
-template <class T>
-Task<std::optional<T>> on_worker(run::Worker& worker, std::chrono::milliseconds deadline,
-                                 std::function<T()> job) {
-  struct State {
-    Timer finished;
-    Done<T> done;
-  };
-  const auto executor = co_await boost::asio::this_coro::executor;
-  auto state = std::make_shared<State>(State{Timer{executor}, {}});
-  state->finished.expires_after(deadline);
-  // Named first: g++ 12 destroys a temporary of an expression with co_await twice.
-  std::function<void()> task = [state, executor, job = std::move(job)] {
-    Done<T> done;
-    try {
-      done.value = job();
-    } catch (...) {
-      done.failure = std::current_exception();
-    }
-    boost::asio::post(executor, [state, done = std::move(done)]() mutable {
-      state->done = std::move(done);
-      state->finished.cancel();
-    });
-  };
-  worker.post(std::move(task));
-  co_await state->finished.async_wait(completion);
-  if (state->done.failure) std::rethrow_exception(state->done.failure);
-  co_return std::move(state->done.value);
-}
-
-Error too_late(const char* operation) {
-  Error error{.code = Fault::timed_out, .op = operation};
-  error.detail = "the kernel has not finished it within the deadline; it may still take effect";
-  return error;
-}
-
-Response forbidden(const Exchange& exchange, const Verdict& verdict) {
-  std::string detail = verdict.why;
-  if (exchange.listener->transport == Transport::unix_socket)
-    detail += "; root and the user that surveyd runs as may";
-  else if (exchange.service.unix_socket.empty())
-    detail += "; run the call as root on this machine";
-  else
-    detail += "; run the call as root, at best through the Unix socket: curl --unix-socket " +
-              exchange.service.unix_socket;
-  return problem(403, "forbidden", detail);
+// The last survey that can be shown; null without one.
+const Snapshot* shown(const Service& service) {
+  const auto& current = service.surveyor.current();
+  return current && !current->failure ? current.get() : nullptr;
 }
 
 template <class T>
@@ -167,11 +114,40 @@ void warn_of_single_writer(const EnsureReport& report) {
 
 }  // namespace
 
+Response ok(std::string body) {
+  Response response;
+  response.body = std::move(body);
+  return response;
+}
+
+Error too_late(const char* operation) {
+  Error error{.code = Fault::timed_out, .op = operation};
+  error.detail = "the kernel has not finished it within the deadline; it may still take effect";
+  return error;
+}
+
+Response forbidden(const Exchange& exchange, const Verdict& verdict) {
+  std::string detail = verdict.why;
+  if (exchange.listener->transport == Transport::unix_socket)
+    detail += "; root and the user that surveyd runs as may";
+  else if (exchange.service.unix_socket.empty())
+    detail += "; run the call as root on this machine";
+  else
+    detail += "; run the call as root, at best through the Unix socket: curl --unix-socket " +
+              exchange.service.unix_socket;
+  return problem(403, "forbidden", detail);
+}
+
 void Service::publish(const Surveyor::Published& snapshot) {
+  rarely_asked.clear();
+  if (snapshot->failure) {
+    capabilities.reset();
+    daemon_capabilities.reset();
+    return;
+  }
   if (!snapshot->survey.run.stale) surveyed_at = std::chrono::steady_clock::now();
   capabilities = make_document("application/json", snapshot->documents.capabilities);
   daemon_capabilities = make_document("application/json", snapshot->documents.daemon_capabilities);
-  rarely_asked.clear();
 }
 
 std::shared_ptr<const Document> Service::document_of(std::string_view path,
@@ -194,24 +170,24 @@ Response get_page(Exchange& exchange) {
 
 Response get_capabilities(Exchange& exchange) {
   const auto& document = exchange.service.capabilities;
-  return document ? respond_with(document, exchange.request) : not_yet_surveyed();
+  return document ? respond_with(document, exchange.request) : nothing_to_show(exchange.service);
 }
 
 Response get_daemon_capabilities(Exchange& exchange) {
   const auto& document = exchange.service.daemon_capabilities;
-  return document ? respond_with(document, exchange.request) : not_yet_surveyed();
+  return document ? respond_with(document, exchange.request) : nothing_to_show(exchange.service);
 }
 
 Response get_findings(Exchange& exchange) {
-  const auto& current = exchange.service.surveyor.current();
-  if (!current) return not_yet_surveyed();
+  const Snapshot* current = shown(exchange.service);
+  if (current == nullptr) return nothing_to_show(exchange.service);
   return respond_with(exchange.service.document_of(exchange.route, current->documents.findings),
                       exchange.request);
 }
 
 Response get_finding(Exchange& exchange) {
-  const auto& current = exchange.service.surveyor.current();
-  if (!current) return not_yet_surveyed();
+  const Snapshot* current = shown(exchange.service);
+  if (current == nullptr) return nothing_to_show(exchange.service);
   const auto& texts = current->documents.finding;
   const auto text = texts.find(exchange.parameter);
   if (text == texts.end())
@@ -222,8 +198,8 @@ Response get_finding(Exchange& exchange) {
 }
 
 Response get_changes(Exchange& exchange) {
-  const auto& current = exchange.service.surveyor.current();
-  if (!current) return not_yet_surveyed();
+  const Snapshot* current = shown(exchange.service);
+  if (current == nullptr) return nothing_to_show(exchange.service);
   return respond_with(exchange.service.document_of(exchange.route, current->documents.changes),
                       exchange.request);
 }
@@ -242,9 +218,22 @@ Response get_healthz(Exchange&) {
   return ok(json::health("ok"));
 }
 
+namespace {
+
+// Whatever the reason is: who is not ready is asked again.
+Response not_ready(const Service& service) {
+  const auto& current = service.surveyor.current();
+  if (!current || !current->failure) return nothing_to_show(service);
+  Response response = problem(503, "not-ready", to_string(*current->failure));
+  response.headers = "Retry-After: 1\r\n";
+  return response;
+}
+
+}  // namespace
+
 Response get_readyz(Exchange& exchange) {
-  const auto& current = exchange.service.surveyor.current();
-  if (!current) return not_yet_surveyed();
+  const Snapshot* current = shown(exchange.service);
+  if (current == nullptr) return not_ready(exchange.service);
   const auto age = std::chrono::steady_clock::now() - exchange.service.surveyed_at;
   if (age < 3 * current->survey.run.interval) return ok(json::health("ready"));
   Response response = problem(503, "not-ready", "the last survey is older than three intervals");
@@ -295,7 +284,7 @@ Task<Response> post_survey(Exchange& exchange) {
   if (!*surveyed) co_await finished->async_wait(completion);
   if (!*surveyed) co_return problem(too_late(body->verify ? "verify" : "survey"));
   if (*failure) co_return problem(**failure);
-  if (!service.capabilities) co_return not_yet_surveyed();
+  if (!service.capabilities) co_return nothing_to_show(exchange.service);
   Response response;
   response.document = service.capabilities;
   co_return response;

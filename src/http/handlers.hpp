@@ -23,6 +23,11 @@ struct Exchange {
   std::string subject{};       ///< what a change is about, for the audit
 };
 
+// What handlers answer with.
+[[nodiscard]] Response ok(std::string body);
+[[nodiscard]] Error too_late(const char* operation);
+[[nodiscard]] Response forbidden(const Exchange& exchange, const Verdict& verdict);
+
 // One function a route. Those that answer from what is ready return a Response; those that wait for
 // a worker are coroutines.
 [[nodiscard]] Response get_page(Exchange& exchange);
@@ -34,6 +39,10 @@ struct Exchange {
 [[nodiscard]] Response get_metrics(Exchange& exchange);
 [[nodiscard]] Response get_healthz(Exchange& exchange);
 [[nodiscard]] Response get_readyz(Exchange& exchange);
+// The same routes with `?pid=`: of another process.
+[[nodiscard]] Task<Response> get_capabilities_of_subject(Exchange& exchange);
+[[nodiscard]] Task<Response> get_findings_of_subject(Exchange& exchange);
+[[nodiscard]] Task<Response> get_finding_of_subject(Exchange& exchange);
 [[nodiscard]] Task<Response> get_cgroups(Exchange& exchange);
 [[nodiscard]] Task<Response> post_survey(Exchange& exchange);
 [[nodiscard]] Task<Response> post_cgroups_ensure(Exchange& exchange);

@@ -22,6 +22,8 @@ struct Limits {
   std::size_t unix_connections = 64;  ///< of these, kept for the Unix socket
   /// Of a cgroup operation: longer than an evacuation may take, so that its own answer arrives.
   std::chrono::milliseconds operation_deadline{15'000};
+  std::chrono::milliseconds subject_deadline{5'000};  ///< of a survey of another process
+  unsigned subject_questions = 4;                     ///< of them at a time, waiting ones included
   std::chrono::milliseconds removal_deadline{5'000};  ///< of a removal by force
   std::chrono::milliseconds drain_deadline{4'000};    ///< of open requests at the end
 };

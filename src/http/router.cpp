@@ -11,7 +11,20 @@ namespace {
 
 constexpr std::string_view id_mark = "{id}";
 
+constexpr Endpoint of_subject(std::string_view pattern, Task<Response> (*work)(Exchange&)) {
+  return {.method = verb::get,
+          .pattern = pattern,
+          .restricted = true,
+          .parameter = "pid",
+          .only_with_query = true,
+          .work = work};
+}
+
+// One that answers only with a query comes before the one without.
 constexpr std::array endpoints = {
+    of_subject("/capabilities", get_capabilities_of_subject),
+    of_subject("/findings", get_findings_of_subject),
+    of_subject("/findings/{id}", get_finding_of_subject),
     Endpoint{.method = verb::get, .pattern = "/capabilities", .answer = get_capabilities},
     Endpoint{.method = verb::get, .pattern = "/metrics", .answer = get_metrics},
     Endpoint{.method = verb::get, .pattern = "/healthz", .answer = get_healthz},
@@ -23,14 +36,14 @@ constexpr std::array endpoints = {
     Endpoint{.method = verb::get, .pattern = "/findings/{id}", .answer = get_finding},
     Endpoint{.method = verb::get, .pattern = "/changes", .answer = get_changes},
     Endpoint{.method = verb::get, .pattern = "/cgroups", .work = get_cgroups},
-    Endpoint{.method = verb::post, .pattern = "/survey", .mutation = true, .work = post_survey},
+    Endpoint{.method = verb::post, .pattern = "/survey", .restricted = true, .work = post_survey},
     Endpoint{.method = verb::post,
              .pattern = "/cgroups/ensure",
-             .mutation = true,
+             .restricted = true,
              .work = post_cgroups_ensure},
     Endpoint{.method = verb::delete_,
              .pattern = "/cgroups/containers/{id}",
-             .mutation = true,
+             .restricted = true,
              .parameter = "force",
              .work = delete_container},
     Endpoint{.method = verb::get, .pattern = "/", .answer = get_page},
@@ -74,7 +87,7 @@ std::optional<Target> parse_target(std::string_view text) {
 Response wrong_method(std::string_view path, verb method) {
   std::string allowed;
   for (const Endpoint& endpoint : endpoints) {
-    if (!match(endpoint.pattern, path)) continue;
+    if (endpoint.only_with_query || !match(endpoint.pattern, path)) continue;
     const std::string name{boost::beast::http::to_string(endpoint.method)};
     allowed += (allowed.empty() ? "" : ", ") + name;
     if (endpoint.method == verb::get) allowed += ", HEAD";
@@ -87,11 +100,13 @@ Response wrong_method(std::string_view path, verb method) {
   return response;
 }
 
-std::optional<Response> find(Routed& routed, std::string_view path, verb method) {
+std::optional<Response> find(Routed& routed, const Target& target, verb method) {
+  const std::string_view path = target.path;
   // HEAD is GET without the body, everywhere.
   const verb wanted = method == verb::head ? verb::get : method;
   bool known_path = false;
   for (const Endpoint& endpoint : endpoints) {
+    if (endpoint.only_with_query && target.query.empty()) continue;
     const auto parameter = match(endpoint.pattern, path);
     if (!parameter) continue;
     known_path = true;
@@ -139,15 +154,15 @@ std::optional<Response> check(Routed& routed, const Request& request, const List
   // No path of a change needs an escape, and one could hide a separator from somebody before us.
   if (!reads && target->path.find('%') != std::string_view::npos)
     return problem(400, "bad-request", "the path of a change is written without escapes");
-  if (auto refusal = find(routed, target->path, request.method)) return refusal;
+  if (auto refusal = find(routed, *target, request.method)) return refusal;
   if (auto refusal = check_query(*routed.endpoint, target->query)) return refusal;
   routed.query = target->query;
-  if (!reads && listener.transport == Transport::remote)
+  if ((!reads || routed.endpoint->restricted) && listener.transport == Transport::remote)
     return problem(403, "forbidden",
-                   "a remote listener serves reads only; call surveyd on its own machine, at "
+                   "a remote listener serves plain reads only; call surveyd on its own machine, at "
                    "best through its Unix socket " +
                        unix_socket);
-  if (routed.endpoint->mutation) return refuse_borrowed(request, unix_socket);
+  if (routed.endpoint->restricted) return refuse_borrowed(request, unix_socket);
   return std::nullopt;
 }
 

@@ -11,8 +11,11 @@ namespace surveyd::http {
 struct Endpoint {
   verb method;
   std::string_view pattern;  ///< a path, or one that ends in "{id}"
-  bool mutation = false;
+  /// Only for those who may: no browsers, no proxies, no remote listener, and each decision is
+  /// told.
+  bool restricted = false;
   std::string_view parameter{};  ///< the one query parameter that it knows, if any
+  bool only_with_query = false;  ///< another endpoint answers without one
   Response (*answer)(Exchange&) = nullptr;
   Task<Response> (*work)(Exchange&) = nullptr;
 };

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <surveyd/cgroup_tree.hpp>
 #include <surveyd/surveyor.hpp>
@@ -14,6 +16,7 @@
 #include "http/response.hpp"
 #include "metrics/exposition.hpp"
 #include "run/reaper.hpp"
+#include "run/subject_survey.hpp"
 #include "run/verifications.hpp"
 #include "run/worker.hpp"
 
@@ -28,6 +31,16 @@ struct Cgroups {
   run::Reaper& reaper;
 };
 
+/// What questions about other processes are answered with.
+struct Subjects {
+  Access& access;                  ///< belongs to `worker`
+  run::Worker& worker;             ///< one question after another
+  run::SubjectSurveyor& surveyor;  ///< belongs to `worker`
+  std::vector<std::string> storage;
+  ContainerPlan plan;
+  std::shared_ptr<std::atomic<unsigned>> open = std::make_shared<std::atomic<unsigned>>(0);
+};
+
 /// What the handlers work with. Used on the serving thread, but for the trees, which belong to
 /// their workers, and the access rules, which belong to the worker that changes.
 struct Service {
@@ -39,6 +52,7 @@ struct Service {
   std::function<void(const EnsureReport&)> ensured{};  ///< who else wants to know; may be empty
   run::Verifications* verifications = nullptr;         ///< null where nothing can be verified
   std::string unix_socket{};                           ///< empty without one
+  Subjects* subjects = nullptr;                        ///< null: no other process is asked about
 
   // Made ready with each snapshot; null before the first.
   std::shared_ptr<const Document> capabilities{};

@@ -30,7 +30,7 @@ ordered_json about(const SurveyRun& run) {
           {"duration_us", duration_cast<std::chrono::microseconds>(run.duration).count()},
           {"interval_s", run.interval.count()},
           {"stale", run.stale},
-          {"subject", "self"}};
+          {"subject", run.subject}};
 }
 
 }  // namespace surveyd::json

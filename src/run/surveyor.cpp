@@ -26,6 +26,7 @@ struct Surveyor::Run {
   ContainerPlan plan;
   Render render;
   std::function<Findings(const Findings&)> replace_claims;
+  std::function<ForeignSurvey()> source;
   std::set<std::size_t> skipped;  ///< their thread of an earlier survey is still stuck
   std::shared_ptr<std::set<std::size_t>> stuck;
   SurveyRun about;
@@ -113,23 +114,44 @@ void Surveyor::begin() {
   run->plan = settings_.plan;
   run->render = render_;
   run->replace_claims = settings_.replace_claims;
+  run->source = settings_.source;
   run->skipped = *stuck_;
   run->stuck = stuck_;
-  run->before = current_;
+  if (current_ && !current_->failure) run->before = current_;
   run->about.generation = ++generation_;
   run->about.interval = settings_.interval;
   run->about.surveyed_at = system_clock::now();
   run->begun = run->current_since = steady_clock::now();
-  run->findings.resize(probes_.size());
+  if (!run->source) run->findings.resize(probes_.size());
   run_ = run;
   worker_->post([run] { execute(run, 0, 0); });
   watch();
 }
 
 // On the worker.
+void Surveyor::ask_source(Run& run) {
+  ForeignSurvey foreign = run.source();
+  run.about.subject = std::move(foreign.subject);
+  std::shared_ptr<Snapshot> snapshot;
+  if (foreign.findings) {
+    for (const Finding& finding : foreign.findings->all()) run.findings.emplace_back(finding);
+    snapshot = conclude_run(run);
+  } else {
+    // What only failed this time leaves the last good one, which becomes stale.
+    if (foreign.findings.error().code != Fault::no_such_process && run.before) return;
+    snapshot = std::make_shared<Snapshot>();
+    snapshot->survey.run = run.about;
+    snapshot->failure = foreign.findings.error();
+  }
+  snapshot->own = std::move(foreign.own);
+  run.result = std::move(snapshot);
+}
+
+// On the worker.
 void Surveyor::execute(const std::shared_ptr<Run>& run, std::size_t from, unsigned attempt) {
   Subject subject{*run->host, run->plan};
-  for (std::size_t i = from; i < run->probes.size(); ++i) {
+  const std::size_t end = run->source ? from : run->probes.size();
+  for (std::size_t i = from; i < end; ++i) {
     const Probe& probe = run->probes[i];
     {
       const std::lock_guard lock{run->mutex};
@@ -150,7 +172,10 @@ void Surveyor::execute(const std::shared_ptr<Run>& run, std::size_t from, unsign
   }
 
   try {
-    run->result = conclude_run(*run);
+    if (run->source)
+      ask_source(*run);
+    else
+      run->result = conclude_run(*run);
   } catch (const std::exception&) {
     // Out of memory: this survey has no result, and the last good one stays.
   }
@@ -160,7 +185,7 @@ void Surveyor::execute(const std::shared_ptr<Run>& run, std::size_t from, unsign
 }
 
 // On the worker.
-Surveyor::Published Surveyor::conclude_run(Run& run) {
+std::shared_ptr<Snapshot> Surveyor::conclude_run(Run& run) {
   std::vector<Finding> all;
   all.reserve(run.findings.size());
   for (auto& finding : run.findings) all.push_back(std::move(*finding));
@@ -178,7 +203,7 @@ void Surveyor::watch() {
   watchdog_.expires_after(settings_.probe_deadline);
   watchdog_.async_wait([this](const boost::system::error_code& error) {
     if (error || stopped_ || !run_) return;
-    give_up_late_probe();
+    if (!run_->source) give_up_late_probe();
     if (steady_clock::now() - run_->begun >= settings_.stale_after) mark_stale();
     watch();
   });
@@ -211,7 +236,7 @@ void Surveyor::give_up_late_probe() {
 
 // Rendered on a worker of its own: the other one may be the reason.
 void Surveyor::mark_stale() {
-  if (!current_ || current_->survey.run.stale || staleness_worker_) return;
+  if (!current_ || current_->failure || current_->survey.run.stale || staleness_worker_) return;
   try {
     staleness_worker_ = std::make_unique<run::Worker>("survey");
   } catch (const std::system_error&) {
