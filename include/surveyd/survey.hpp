@@ -55,6 +55,8 @@ inline constexpr std::size_t most_changes_kept = 256;
 /// All that one survey found and what follows from it. Immutable once published.
 struct Survey {
   Findings findings;  ///< what was claimed, or verified where that was done
+  /// About surveyd's own cgroups, where the rest is about another process; else empty.
+  Findings own;
   Capabilities capabilities;
   std::vector<Unmet> unmet_for_full;
   Assessment assessment;

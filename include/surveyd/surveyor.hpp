@@ -39,14 +39,13 @@ struct Snapshot {
   Survey survey;
   Documents documents;
   std::optional<Error> failure;  ///< there is no survey: the process that it is about is gone
-  Findings own;                  ///< of surveyd itself, where the survey is about another process
 };
 
 /// A survey that is not made by probes in this process.
 struct ForeignSurvey {
   std::string subject;        ///< whom it is about, for SurveyRun
   Result<Findings> findings;  ///< or why there is none now
-  Findings own;               ///< what has to be known of surveyd itself all the same
+  Findings own;               ///< for Survey
 };
 
 struct SurveyorSettings {

@@ -78,7 +78,7 @@ void SubjectSource::report(const Snapshot& snapshot) {
 
 Survey about_surveyd(const Snapshot& snapshot) {
   Survey survey;
-  survey.findings = snapshot.own;
+  survey.findings = snapshot.survey.own;
   survey.run = snapshot.survey.run;
   return survey;
 }

@@ -55,8 +55,12 @@ Result<std::string> SubjectHost::read(PathRef path) const {
 
 Result<FileInfo> SubjectHost::stat(PathRef path) const {
   if (const auto name = name_in_self(path.c_str()))
-    if (const auto known = facts_.namespaces.find(*name); known != facts_.namespaces.end())
-      return known->second;
+    if (name->starts_with("ns/")) {
+      const auto known = facts_.namespaces.find(*name);
+      // A kernel without this kind of namespace.
+      return known != facts_.namespaces.end() ? known->second
+                                              : os_error(ENOENT, "stat", path.c_str());
+    }
   if (auto error = refuse("stat", path)) return *error;
   return real_.stat(path);
 }

@@ -162,8 +162,10 @@ void add_environment(Families& families, const Survey& survey, const Build& buil
   MetricFamily delegated =
       gauges("surveyd_cgroup_controller_delegated",
              "Whether the container parent delegates the controller; absent while unknown.");
-  const auto enabled = parse::words(survey.findings.value("cgroup_delegation"));
-  if (survey.findings.status("cgroup_delegation") != Status::unknown)
+  // The container parent is surveyd's own, whoever is surveyed.
+  const Findings& own = survey.own.all().empty() ? survey.findings : survey.own;
+  const auto enabled = parse::words(own.value("cgroup_delegation"));
+  if (own.status("cgroup_delegation") != Status::unknown)
     for (const char* name : controller_names)
       gauge(delegated, std::find(enabled.begin(), enabled.end(), name) != enabled.end(),
             {{"controller", name}});

@@ -38,6 +38,7 @@ struct Surveyor::Run {
   std::size_t current = 0;  ///< the probe that runs
   steady_clock::time_point current_since;
   std::vector<std::optional<Finding>> findings;
+  Findings own;  ///< with a source
   Published result;
 };
 
@@ -135,15 +136,16 @@ void Surveyor::ask_source(Run& run) {
   std::shared_ptr<Snapshot> snapshot;
   if (foreign.findings) {
     for (const Finding& finding : foreign.findings->all()) run.findings.emplace_back(finding);
+    run.own = std::move(foreign.own);
     snapshot = conclude_run(run);
   } else {
     // What only failed this time leaves the last good one, which becomes stale.
     if (foreign.findings.error().code != Fault::no_such_process && run.before) return;
     snapshot = std::make_shared<Snapshot>();
     snapshot->survey.run = run.about;
+    snapshot->survey.own = std::move(foreign.own);
     snapshot->failure = foreign.findings.error();
   }
-  snapshot->own = std::move(foreign.own);
   run.result = std::move(snapshot);
 }
 
@@ -194,6 +196,7 @@ std::shared_ptr<Snapshot> Surveyor::conclude_run(Run& run) {
   run.about.duration = steady_clock::now() - run.begun;
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->survey = conclude(std::move(claims), std::move(findings), run.about);
+  snapshot->survey.own = std::move(run.own);
   if (run.before) compare_with(run.before->survey, snapshot->survey);
   snapshot->documents = run.render(snapshot->survey);
   return snapshot;

@@ -238,5 +238,30 @@ TEST(Reads, MayComeFromABrowser) {
     EXPECT_EQ(ask("GET", "/capabilities", row.header).status(), 200U) << row.header;
 }
 
+TEST(AnotherProcess, IsAskedAboutByTheSamePathsWithAQuery) {
+  for (const char* target : {"/capabilities", "/findings", "/findings/kvm"}) {
+    const Asked plain = ask("GET", target);
+    const Asked about = ask("GET", std::string{target} + "?pid=7");
+    ASSERT_TRUE(plain.routed.endpoint && about.routed.endpoint) << target;
+    EXPECT_FALSE(plain.routed.endpoint->restricted) << target;
+    EXPECT_TRUE(about.routed.endpoint->restricted) << target;
+    EXPECT_EQ(about.routed.query, "pid=7");
+    EXPECT_EQ(about.routed.route, plain.routed.route);
+  }
+  EXPECT_EQ(ask("GET", "/capabilities?uid=7").status(), 400U);
+  EXPECT_EQ(ask("GET", "/capabilities?pid=7&pid=8").status(), 400U);
+  EXPECT_EQ(ask("GET", "/metrics?pid=7").status(), 400U);
+  EXPECT_EQ(ask("POST", "/capabilities?pid=7").status(), 405U);
+}
+
+TEST(AnotherProcess, IsNoMatterOfBrowsersProxiesAndRemoteListeners) {
+  const http::Listener remote{http::Transport::remote, "http://192.0.2.1:1", {}};
+  for (const char* target : {"/capabilities?pid=7", "/findings?pid=7", "/findings/kvm?pid=7"}) {
+    EXPECT_EQ(ask("GET", target, "", remote).status(), 403U) << target;
+    for (const auto& [header, status] : borrowed_rows)
+      EXPECT_EQ(ask("GET", target, header).status(), status) << target << " " << header;
+  }
+}
+
 }  // namespace
 }  // namespace surveyd::test
