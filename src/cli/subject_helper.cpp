@@ -52,9 +52,9 @@ Result<void> check_unchanged(const PinnedProcess& process, const SubjectFacts& f
       cgroup && before != facts.files.end() && before->second && *before->second != *cgroup;
   // Its ids read otherwise where its user namespace could not be entered.
   const bool changed = now && !facts.files_out_of_reach && *now != facts.credentials;
-  if (!moved && !changed) return {};
+  if (!moved && !changed && !has_left_namespaces(process, facts)) return {};
   Error error = os_error(EAGAIN, "survey", path);
-  error.detail = "it changed its rights or its cgroup while it was surveyed";
+  error.detail = "it changed its rights, its namespaces or its cgroup while it was surveyed";
   return error;
 }
 

@@ -1,5 +1,6 @@
 #include "host/subject_process.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -19,6 +20,7 @@
 #include "host/device_rules.hpp"
 #include "host/real_host.hpp"
 #include "host/socket_owner.hpp"
+#include "parse/id_map.hpp"
 #include "parse/words.hpp"
 
 namespace surveyd {
@@ -96,6 +98,7 @@ class TakingPlace {
   void join();
   void enter_root();
   void read_own_view();
+  void name_ids_as_inside();
   void take_capabilities();
   void check_rights();
   bool is_same_root() const;
@@ -109,6 +112,7 @@ class TakingPlace {
   std::vector<Door> doors_;
   bool cgroup_names_known_ = true;  ///< we are in its cgroup namespace
   bool ids_taken_ = false;
+  bool initial_ = false;  ///< we begin in the initial user namespace
   SubjectFacts facts_;
 };
 
@@ -281,6 +285,14 @@ void TakingPlace::read_own_view() {
   if (credentials && !facts_.files_out_of_reach) facts_.credentials = *credentials;
 }
 
+// Its user namespace could not be entered: what the ids are in there, its map says to everybody.
+void TakingPlace::name_ids_as_inside() {
+  const auto map = process_.read("uid_map");
+  if (!facts_.files_out_of_reach || !initial_ || !map) return;
+  for (unsigned& uid : facts_.credentials.uids)
+    uid = parse::id_inside(*map, uid).value_or(overflow_uid());
+}
+
 void TakingPlace::take_capabilities() {
   const parse::Credentials& wanted = facts_.credentials;
   CapabilitySets sets;
@@ -317,19 +329,20 @@ Result<SubjectFacts> TakingPlace::run() {
   if (!own_) return os_error(errno, "open", "/proc/self");
   if (const auto looked = look(); !looked) return looked.error();
   struct stat user {};
-  const bool initial =
+  initial_ =
       ::fstatat(own_.get(), "ns/user", &user, 0) == 0 && user.st_ino == initial_user_namespace;
   // In a child user namespace the overflow id may stand for an id that has no name there.
   const auto& ids = facts_.credentials;
   const unsigned overflow = overflow_uid();
   const bool nameless = ids.uids[0] == overflow || ids.uids[1] == overflow;
-  if (initial || !nameless) take_ids(ids);
+  if (initial_ || !nameless) take_ids(ids);
   join();
   enter_root();
   read_own_view();
   if (!ids_taken_ && !facts_.files_out_of_reach) take_ids(facts_.credentials);
   take_capabilities();
   check_rights();
+  name_ids_as_inside();
   // Its user must not look into us (ptrace(2), /proc/<pid>/fd): descriptors of ours are open. That,
   // too, resets the death signal, which a change of ids does anyway.
   ::prctl(PR_SET_DUMPABLE, 0);
@@ -350,6 +363,15 @@ Error out_of_reach(std::string op, std::string path, std::string detail, std::er
   error.detail = std::move(detail);
   error.refusal = refusal;
   return error;
+}
+
+bool has_left_namespaces(const PinnedProcess& process, const SubjectFacts& facts) {
+  return std::any_of(facts.namespaces.begin(), facts.namespaces.end(), [&process](const auto& one) {
+    struct stat now {};
+    // Who may not look any more has not seen a change.
+    return one.second && ::fstatat(process.directory(), one.first.c_str(), &now, 0) == 0 &&
+           now.st_ino != one.second->inode;
+  });
 }
 
 Result<SubjectFacts> take_the_place_of(const PinnedProcess& process) {

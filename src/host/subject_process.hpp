@@ -39,6 +39,9 @@ struct SubjectFacts {
 /// when the process is gone or even its `status` cannot be read.
 [[nodiscard]] Result<SubjectFacts> take_the_place_of(const PinnedProcess& process);
 
+/// Whether it is in another namespace by now than when its place was taken, as far as we may see.
+[[nodiscard]] bool has_left_namespaces(const PinnedProcess& process, const SubjectFacts& facts);
+
 [[nodiscard]] Error out_of_reach(std::string op, std::string path, std::string detail,
                                  std::error_code refusal = {});
 

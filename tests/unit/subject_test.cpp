@@ -9,6 +9,7 @@
 #include "host/pinned_process.hpp"
 #include "host/systemd_unit.hpp"
 #include "parse/credentials.hpp"
+#include "parse/id_map.hpp"
 #include "parse/proc_stat.hpp"
 #include "probes/on_behalf.hpp"
 #include "run/subject_survey.hpp"
@@ -65,6 +66,15 @@ TEST(Credentials, BelongToAUserWhoseIdsAllThreeAre) {
     EXPECT_FALSE(changed.belongs_to(5)) << other;
     EXPECT_FALSE(changed.belongs_to(0)) << other;
   }
+}
+
+TEST(IdMap, GivesTheIdInside) {
+  const char* map = "         0       1000          1\n         1     100000      65536\n";
+  EXPECT_EQ(parse::id_inside(map, 1000), 0U);
+  EXPECT_EQ(parse::id_inside(map, 100001), 2U);
+  EXPECT_EQ(parse::id_inside(map, 165536), std::nullopt);
+  EXPECT_EQ(parse::id_inside(map, 0), std::nullopt);
+  EXPECT_EQ(parse::id_inside("", 0), std::nullopt);
 }
 
 TEST(Environment, EntriesEndWithNul) {
