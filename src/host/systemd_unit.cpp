@@ -23,7 +23,7 @@ using Bus = std::unique_ptr<sd_bus, Released<sd_bus, sd_bus_flush_close_unref>>;
 using Message = std::unique_ptr<sd_bus_message, Released<sd_bus_message, sd_bus_message_unref>>;
 
 struct BusError {
-  sd_bus_error value = SD_BUS_ERROR_NULL;
+  sd_bus_error value{};  // SD_BUS_ERROR_NULL is C
   BusError() = default;
   BusError(const BusError&) = delete;
   BusError& operator=(const BusError&) = delete;
