@@ -1,10 +1,7 @@
 #include "probes/subject.hpp"
 
-<<<<<<< HEAD
-#include "parse/os_release.hpp"
-=======
 #include "parse/kernel.hpp"
->>>>>>> f8fe1d5 (probes: ten claims about the kernel, its system calls and KVM)
+#include "parse/os_release.hpp"
 
 namespace surveyd {
 namespace {
@@ -55,11 +52,11 @@ const cgroup::Place& Subject::mount_root() {
   return *mount_root_;
 }
 
-<<<<<<< HEAD
 const Result<ContainerParent>& Subject::container_parent() {
   if (!container_parent_) container_parent_ = CgroupTree{host_, plan_}.inspect_container_parent();
   return *container_parent_;
-=======
+}
+
 const Result<std::vector<std::string>>& Subject::built_in_modules() {
   if (!built_in_modules_) built_in_modules_ = read_modules(host_, module_file("modules.builtin"));
   return *built_in_modules_;
@@ -72,7 +69,6 @@ const Result<std::vector<std::string>>& Subject::loadable_modules() {
 
 std::string Subject::module_file(const char* name) const {
   return "/lib/modules/" + host_.kernel_release() + "/" + name;
->>>>>>> f8fe1d5 (probes: ten claims about the kernel, its system calls and KVM)
 }
 
 const Result<std::string>& Subject::uid_map() {

@@ -59,17 +59,14 @@ class Subject {
   std::optional<cgroup::Hierarchy> hierarchy_;
   std::optional<cgroup::Namespaces> namespaces_;
   std::optional<cgroup::Place> mount_root_;
-<<<<<<< HEAD
   std::optional<Result<ContainerParent>> container_parent_;
   std::optional<Result<std::string>> uid_map_;
   std::optional<Result<std::string>> file_systems_;
   std::optional<Surroundings> surroundings_;
   std::optional<std::vector<std::string>> distributions_;
   std::optional<Result<std::string>> mountinfo_;
-=======
   std::optional<Result<std::vector<std::string>>> built_in_modules_;
   std::optional<Result<std::vector<std::string>>> loadable_modules_;
->>>>>>> f8fe1d5 (probes: ten claims about the kernel, its system calls and KVM)
 };
 
 }  // namespace surveyd
