@@ -6,7 +6,6 @@
 #include "parse/kernel.hpp"
 #include "probes/answer.hpp"
 #include "probes/subject.hpp"
-#include "probes/trial.hpp"
 
 namespace surveyd::probes {
 namespace {
@@ -194,10 +193,6 @@ Finding kvm(Subject& subject) {
   finding.value = number;
   finding.evidence = {node, observed(source, number)};
   return finding;
-}
-
-Finding verify_kvm(Trial& trial) {
-  return trial.claim;
 }
 
 }  // namespace surveyd::probes
