@@ -29,11 +29,12 @@ std::string unescaped(std::string_view text) {
 }
 
 // At single blanks, so that an empty source stays a field: any other white space is part of a name.
-std::vector<std::string> fields_of(std::string_view line) {
-  std::vector<std::string> fields;
+std::vector<std::string_view> fields_of(std::string_view line) {
+  std::vector<std::string_view> fields;
+  fields.reserve(16);
   while (true) {
     const auto end = line.find(' ');
-    fields.emplace_back(line.substr(0, end));
+    fields.push_back(line.substr(0, end));
     if (end == std::string_view::npos) return fields;
     line.remove_prefix(end + 1);
   }
@@ -44,17 +45,18 @@ std::vector<std::string> fields_of(std::string_view line) {
 std::vector<Mount> mountinfo(std::string_view text) {
   std::vector<Mount> mounts;
   for (std::string_view line : lines(text)) {
-    const std::vector<std::string> fields = fields_of(line);
+    const std::vector<std::string_view> fields = fields_of(line);
     // Six fixed fields, any number of optional ones, "-", then type, source, super options.
     if (fields.size() < 9) continue;
     const auto dash = std::find(fields.begin() + 6, fields.end(), "-");
     if (fields.end() - dash < 3) continue;
-    mounts.push_back({.root = unescaped(fields[3]),
-                      .mount_point = unescaped(fields[4]),
-                      .options = fields[5],
-                      .type = dash[1],
-                      .source = unescaped(dash[2]),
-                      .super_options = fields.end() - dash > 3 ? dash[3] : std::string{}});
+    mounts.push_back(
+        {.root = unescaped(fields[3]),
+         .mount_point = unescaped(fields[4]),
+         .options = std::string{fields[5]},
+         .type = std::string{dash[1]},
+         .source = unescaped(dash[2]),
+         .super_options = fields.end() - dash > 3 ? std::string{dash[3]} : std::string{}});
   }
   return mounts;
 }

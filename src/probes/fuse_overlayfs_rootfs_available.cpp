@@ -1,5 +1,3 @@
-#include <linux/capability.h>
-
 #include "probes/answer.hpp"
 #include "probes/remedies.hpp"
 
@@ -58,7 +56,7 @@ std::string packages(const Program& program, const Program& fusermount) {
 // An ordinary user mounts through fusermount, which is nothing without root's rights.
 void consider_privileges(Subject& subject, const std::string& fusermount, Finding& finding) {
   const Host& host = subject.host();
-  const auto admin = host.has_capability(CAP_SYS_ADMIN);
+  const auto& admin = subject.is_admin();
   if (!admin || *admin) return;
   const auto refuse = [&](const std::string& why, std::optional<Remedy> remedy) {
     finding.code = ReasonCode::program_unprivileged;

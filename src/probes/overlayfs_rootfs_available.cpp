@@ -47,7 +47,7 @@ Finding overlayfs_rootfs_available(Subject& subject) {
     finding.evidence.insert(finding.evidence.begin(), evidence.begin(), evidence.end());
     return finding;
   };
-  const auto admin = host.has_capability(CAP_SYS_ADMIN);
+  const auto& admin = subject.is_admin();
   evidence.push_back(
       admin ? observed("capget()", *admin ? "CAP_SYS_ADMIN set" : "CAP_SYS_ADMIN not set")
             : failed("capget()", admin.error()));

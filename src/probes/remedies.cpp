@@ -153,7 +153,7 @@ Remedy boot_with_cgroup2(Subject& subject) {
     return {"Boot the host with cgroup v2 alone: with systemd the kernel argument " + argument +
                 "; then start the container again.",
             {}};
-  if (!subject.host().stat("/run/systemd/system"))
+  if (!subject.surroundings().systemd)
     return {
         "Let the init system mount cgroup v2 at /sys/fs/cgroup and no v1 hierarchy; the kernel "
         "argument cgroup_no_v1=all takes the controllers from v1. Then reboot.",

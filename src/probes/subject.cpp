@@ -1,5 +1,7 @@
 #include "probes/subject.hpp"
 
+#include <linux/capability.h>
+
 #include "parse/kernel.hpp"
 #include "parse/os_release.hpp"
 
@@ -74,6 +76,11 @@ std::string Subject::module_file(const char* name) const {
 const Result<std::string>& Subject::uid_map() {
   if (!uid_map_) uid_map_ = host_.read("/proc/self/uid_map");
   return *uid_map_;
+}
+
+const Result<bool>& Subject::is_admin() {
+  if (!is_admin_) is_admin_ = host_.has_capability(CAP_SYS_ADMIN);
+  return *is_admin_;
 }
 
 const Result<std::string>& Subject::file_systems() {

@@ -41,6 +41,8 @@ class Subject {
   [[nodiscard]] const Result<ContainerParent>& container_parent();
   /// The text of `/proc/self/uid_map`.
   [[nodiscard]] const Result<std::string>& uid_map();
+  /// Whether CAP_SYS_ADMIN is effective.
+  [[nodiscard]] const Result<bool>& is_admin();
   /// The text of `/proc/filesystems`.
   [[nodiscard]] const Result<std::string>& file_systems();
 
@@ -61,6 +63,7 @@ class Subject {
   std::optional<cgroup::Place> mount_root_;
   std::optional<Result<ContainerParent>> container_parent_;
   std::optional<Result<std::string>> uid_map_;
+  std::optional<Result<bool>> is_admin_;
   std::optional<Result<std::string>> file_systems_;
   std::optional<Surroundings> surroundings_;
   std::optional<std::vector<std::string>> distributions_;

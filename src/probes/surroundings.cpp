@@ -31,6 +31,7 @@ Surroundings find_surroundings(const Host& host, const cgroup::Namespaces& names
     marked = marked || info.has_value();
     result.markers.emplace_back(marker.path, info ? std::nullopt : std::optional{info.error()});
   }
+  result.systemd = host.stat("/run/systemd/system").has_value();
   result.container = !namespaces.own.empty();
   // A privileged one can have the host's namespaces. Then a marker counts only beside another sign.
   if (!result.container && marked) {

@@ -19,6 +19,7 @@ struct Surroundings {
   bool container = false;
   /// "podman", "docker", or what systemd or the runtime calls it; empty when nothing says so.
   std::string runtime;
+  bool systemd = false;  ///< booted by systemd, as sd_booted(3) tells
   /// The unit that it belongs to outside of a container.
   std::optional<parse::SystemdUnit> unit;
   /// Files that runtimes leave, with the errno where there is none.

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import unittest
 
-MOST = 14
+# Where an answer is not yes, some of them are made to say why and what helps.
+MOST = 30
 
 
 def system_calls(surveys):

@@ -126,7 +126,7 @@ TEST_P(Environment, IsReportedAsTheReferenceAndAssessedAsItIs) {
   const json& row = GetParam();
   FixtureHost host;
   fill(host, row);
-  const Survey survey = conclude(run_probes(catalogue(), host, {}), {});
+  const Survey survey = conclude(run_probes(probes_for({default_storage}), host, {}), {});
   const Capabilities& fields = survey.capabilities;
   const json& reference = row["reference"];
 

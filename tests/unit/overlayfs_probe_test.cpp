@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 
+#include "support/answers.hpp"
 #include "support/machine.hpp"
 
 namespace surveyd::test {
@@ -97,6 +98,93 @@ TEST(Overlayfs, MountsOutsideOfOneWithAnyKernel) {
     machine.host.release = row.release;
     machine.set_namespace("pid", 4026532000);  // another one that does not matter
     EXPECT_EQ(machine.status(id), Status::yes) << row.release;
+  }
+}
+
+TEST(Overlayfs, SaysWhyItIsNotThere) {
+  using enum ReasonCode;
+  Machine machine;
+  forget_overlay(machine);
+  machine.host.add_file(modules, "kernel/fs/overlayfs/overlay.ko:\n");
+  expect_answer(machine.ask(id), {Status::yes, loadable});
+  machine.host.add_file(modules, "");
+  expect_answer(machine.ask(id), {Status::no, kernel_lacks});
+  machine.host.nodes.erase(modules);
+  expect_answer(machine.ask(id), {Status::unknown, unreadable});
+  machine.set_namespace("user", 4026532000);
+  machine.host.release = "5.10.0";
+  expect_answer(machine.ask(id), {Status::no, kernel_too_old, "5.11"});
+}
+
+constexpr const char* on_storage = "overlayfs_on_var_lib";
+
+struct WithStorage : Machine {
+  WithStorage() { host.add_directory("/var/lib"); }
+  void mount(std::uint64_t magic, bool read_only = false) {
+    host.mounts["/var/lib"] = {magic, read_only};
+  }
+};
+
+TEST(OverlayfsOn, HasTheStoragePathForItsValue) {
+  const WithStorage machine;
+  const Finding finding = machine.ask(on_storage);
+  expect_answer(finding, {Status::yes, ReasonCode::available});
+  EXPECT_EQ(finding.value, "/var/lib");
+}
+
+TEST(OverlayfsOn, NeedsTheDirectory) {
+  Machine machine;
+  machine.host.nodes.erase("/var/lib");
+  expect_answer(machine.ask(on_storage), {Status::no, ReasonCode::storage_missing, "ENOENT",
+                                          "Make the directory", "mkdir -p /var/lib"});
+}
+
+TEST(OverlayfsOn, NeedsToBeWritten) {
+  WithStorage machine;
+  machine.mount(0xef53, true);
+  expect_answer(machine.ask(on_storage), {Status::no, ReasonCode::read_only});
+  machine.mount(0xef53);
+  machine.become(1000);
+  expect_answer(machine.ask(on_storage), {Status::no, ReasonCode::permission_denied, "EACCES"});
+}
+
+TEST(OverlayfsOn, NeedsAFileSystemThatCanHoldAnUpperLayer) {
+  for (const std::uint64_t magic : {0x6969U, 0x794c7630U, 0x65735546U, 0x4d44U, 0xf15fU, 0x517bU,
+                                    0xfe534d42U, 0xff534d42U, 0x01021997U}) {
+    WithStorage machine;
+    machine.mount(magic);
+    expect_answer(machine.ask(on_storage),
+                  {Status::no, ReasonCode::storage_unsuitable, "upper layer", "--storage"});
+  }
+  for (const std::uint64_t magic : {0xef53U, 0x58465342U, 0x9123683eU, 0x01021994U}) {
+    WithStorage machine;
+    machine.mount(magic);
+    EXPECT_EQ(machine.status(on_storage), Status::yes) << magic;
+  }
+}
+
+TEST(OverlayfsOn, IsOnATmpfsInAUserNamespaceSinceLinux66) {
+  WithStorage machine;
+  machine.mount(tmpfs_magic);
+  machine.set_namespace("user", 4026532000);
+  machine.host.release = "6.5.0";
+  EXPECT_EQ(machine.ask(on_storage).code, ReasonCode::storage_unsuitable);
+  machine.host.release = "6.6.0";
+  EXPECT_EQ(machine.status(on_storage), Status::yes);
+}
+
+TEST(OverlayfsOn, NeedsOverlayfsAtAll) {
+  WithStorage machine;
+  forget_overlay(machine);
+  machine.host.add_file(modules, "");
+  expect_answer(machine.ask(on_storage), {Status::no, ReasonCode::kernel_lacks});
+}
+
+TEST(OverlayfsOn, IsUnknownWhenOnlyWeFailed) {
+  for (const int number : {EMFILE, ENOMEM, EIO}) {
+    WithStorage machine;
+    machine.host.errors["/var/lib"] = number;
+    EXPECT_EQ(machine.status(on_storage), Status::unknown) << number;
   }
 }
 
