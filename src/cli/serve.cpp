@@ -211,7 +211,7 @@ int run(const Settings& settings) {
   http::Subjects subjects{subject_access, subject_worker, subject_surveyor, settings.storage, plan};
   service.subjects = &subjects;
   service.load_page();
-  service.verifications = &verifications;
+  if (!source) service.verifications = &verifications;
   publish_to = &service;
 
   Repair repair{context.get_executor(), tree, cgroup_worker, counters, surveyor};

@@ -265,6 +265,9 @@ Task<Response> post_survey(Exchange& exchange) {
   if (!done->verdict.allowed) co_return forbidden(exchange, done->verdict);
   const auto body = json::survey_request(exchange.request.body);
   if (!body) co_return problem(400, "bad-request", body.error().detail);
+  if (body->verify && service.verifications == nullptr)
+    co_return problem(400, "bad-request",
+                      "surveyd can try things as itself only, and it surveys another process here");
 
   const auto executor = co_await boost::asio::this_coro::executor;
   const auto finished = std::make_shared<Timer>(executor);
@@ -276,7 +279,7 @@ Task<Response> post_survey(Exchange& exchange) {
     *surveyed = true;
     finished->cancel();
   };
-  if (body->verify && service.verifications != nullptr)
+  if (body->verify)
     service.verifications->verify(wake);
   else
     service.surveyor.survey([wake](const auto&) { wake(nullptr); });

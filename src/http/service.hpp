@@ -50,7 +50,7 @@ struct Service {
   metrics::Counters& counters;
   Limits limits;
   std::function<void(const EnsureReport&)> ensured{};  ///< who else wants to know; may be empty
-  run::Verifications* verifications = nullptr;         ///< null where nothing can be verified
+  run::Verifications* verifications = nullptr;         ///< null with another subject
   std::string unix_socket{};                           ///< empty without one
   Subjects* subjects = nullptr;                        ///< null: no other process is asked about
 
