@@ -24,6 +24,14 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* own_binary = "/proc/self/exe";
+// Sanitizers reserve terabytes of addresses.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#elif defined(__has_feature)
+constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool sanitized = false;
+#endif
 constexpr std::size_t longest_line = 1 << 20;
 
 // Filled in once at start, before there are threads.
@@ -207,11 +215,14 @@ std::optional<int> HelperProcess::wait(milliseconds limit) {
 
 Result<void> become_helper(pid_t parent) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return os_error(errno, "prctl(PR_SET_PDEATHSIG)");
-  // It may have ended before it could be asked for the signal.
-  if (::getppid() != parent) return os_error(ESRCH, "getppid", std::to_string(parent));
+  // It may have ended before it could be asked for the signal. 0 is a parent in another pid
+  // namespace.
+  const pid_t now = ::getppid();
+  if (now != parent && now != 0) return os_error(ESRCH, "getppid", std::to_string(parent));
   close_from(STDERR_FILENO + 1);
   (void)::setpgid(0, 0);
   ::umask(0022);
+  (void)::prctl(PR_SET_NAME, "surveyd-helper");  // executed as "exe"
   // A binary with file capabilities, or one that its user cannot read, is not dumpable, and then
   // the files of its /proc directory belong to root: EACCES for the maps of a user namespace.
   (void)::prctl(PR_SET_DUMPABLE, 1);
@@ -219,9 +230,7 @@ Result<void> become_helper(pid_t parent) {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, 60);
   limit(RLIMIT_FSIZE, rlim_t{256} << 20);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they reserve terabytes
-  limit(RLIMIT_AS, rlim_t{8} << 30);
-#endif
+  if (!sanitized) limit(RLIMIT_AS, rlim_t{8} << 30);
   return {};
 }
 

@@ -21,16 +21,6 @@ namespace {
 constexpr std::string_view prefix = ".surveyd-verify-";
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-std::string new_name() {
-  std::uint64_t number = 0;
-  if (::getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number)
-    number = static_cast<std::uint64_t>(
-        std::chrono::steady_clock::now().time_since_epoch().count() ^ (::getpid() * 1000003L));
-  std::array<char, 17> text;
-  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(number));
-  return std::string{prefix} + text.data();
-}
-
 /// Removes trees with everything in them, as far as they are of one mount. Reaches each entry from
 /// an open directory and follows no link, so that nobody can lead it elsewhere.
 class Removal {
@@ -95,10 +85,8 @@ class Removal {
   std::optional<std::uint64_t> device_;
 };
 
-// Where a file system knows no locks, nobody can take a living directory for an abandoned one
-// either: the lock that the other needs fails in the same way.
 bool lock(int directory) {
-  return ::flock(directory, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+  return ::flock(directory, LOCK_EX | LOCK_NB) == 0;
 }
 
 bool is_still_there(int directory) {
@@ -106,54 +94,61 @@ bool is_still_there(int directory) {
   return ::fstat(directory, &status) == 0 && status.st_nlink > 0;
 }
 
+void remove_unlocked(int parent, const char* name) {
+  const UniqueFd directory{::openat(parent, name, directory_flags)};
+  struct stat status {};
+  if (!directory || ::fstat(directory.get(), &status) != 0 || status.st_uid != ::geteuid()) return;
+  if (lock(directory.get())) Removal{}.remove_tree(parent, name);
+}
+
+UniqueFd open_parent(const std::string& path) {
+  return UniqueFd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+}
+
 }  // namespace
 
-Result<ScratchDirectory> ScratchDirectory::make(const std::string& parent) {
-  UniqueFd place{::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+std::string new_scratch_name() {
+  std::uint64_t number = 0;
+  if (::getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number)
+    number = static_cast<std::uint64_t>(
+        std::chrono::steady_clock::now().time_since_epoch().count() ^ (::getpid() * 1000003L));
+  std::array<char, 17> text;
+  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(number));
+  return std::string{prefix} + text.data();
+}
+
+Result<Scratch> make_scratch(const std::string& parent, const std::string& name) {
+  const UniqueFd place = open_parent(parent);
   if (!place) return os_error(errno, "open", parent);
+  const std::string path = (parent.ends_with('/') ? parent : parent + "/") + name;
   // Between its making and its locking it looks abandoned: somebody may have removed it.
   constexpr int most_attempts = 8;
   for (int attempt = 0; attempt < most_attempts; ++attempt) {
-    const std::string name = new_name();
-    if (::mkdirat(place.get(), name.c_str(), 0700) != 0) {
-      if (errno == EEXIST) continue;
-      return os_error(errno, "mkdir", parent + "/" + name);
-    }
+    if (::mkdirat(place.get(), name.c_str(), 0700) != 0 && errno != EEXIST)
+      return os_error(errno, "mkdir", path);
     UniqueFd directory{::openat(place.get(), name.c_str(), directory_flags)};
-    if (directory && lock(directory.get()) && is_still_there(directory.get())) {
-      const std::string path = (parent.ends_with('/') ? parent : parent + "/") + name;
-      return ScratchDirectory{std::move(place), std::move(directory), name, path};
-    }
-    if (!directory && errno != ENOENT) {
-      const int error_number = errno;
-      ::unlinkat(place.get(), name.c_str(), AT_REMOVEDIR);
-      return os_error(error_number, "open", parent + "/" + name);
-    }
+    if (directory && lock(directory.get()) && is_still_there(directory.get()))
+      return Scratch{path, std::move(directory)};
+    if (!directory && errno != ENOENT) return os_error(errno, "open", path);
   }
-  return os_error(EBUSY, "mkdir", parent);
+  return os_error(EBUSY, "flock", path);
 }
 
-ScratchDirectory::~ScratchDirectory() {
-  if (directory_) Removal{}.remove_tree(parent_.get(), name_.c_str());
+void remove_scratch(const std::string& parent, const std::string& name) {
+  if (const UniqueFd place = open_parent(parent)) remove_unlocked(place.get(), name.c_str());
 }
 
 void remove_abandoned_scratch(const std::string& parent) {
-  const UniqueFd place{::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  const UniqueFd place = open_parent(parent);
   const int copy = place ? ::openat(place.get(), ".", directory_flags) : -1;
   const std::unique_ptr<DIR, int (*)(DIR*)> entries{::fdopendir(copy), ::closedir};
   if (!entries) {
     if (copy >= 0) ::close(copy);
     return;
   }
-  while (const dirent* entry = ::readdir(entries.get())) {
-    if (!std::string_view{entry->d_name}.starts_with(prefix)) continue;
-    const UniqueFd directory{::openat(place.get(), entry->d_name, directory_flags)};
-    struct stat status {};
-    if (!directory || ::fstat(directory.get(), &status) != 0 || status.st_uid != ::geteuid())
-      continue;
-    if (::flock(directory.get(), LOCK_EX | LOCK_NB) == 0)
-      Removal{}.remove_tree(place.get(), entry->d_name);
-  }
+  while (const dirent* entry = ::readdir(entries.get()))
+    if (std::string_view{entry->d_name}.starts_with(prefix))
+      remove_unlocked(place.get(), entry->d_name);
 }
 
 }  // namespace surveyd

@@ -8,35 +8,25 @@
 
 namespace surveyd {
 
-/// A new directory, `.surveyd-verify-…`, for one purpose: removed with all that is in it together
-/// with the object. As long as the object or a fork of its process lives, it is locked, so that
-/// others can tell it from one whose owner was killed.
-class ScratchDirectory {
- public:
-  /// Below an existing directory, mode 0700.
-  [[nodiscard]] static Result<ScratchDirectory> make(const std::string& parent);
-
-  ScratchDirectory(ScratchDirectory&& other) noexcept = default;
-  ScratchDirectory& operator=(ScratchDirectory&&) = delete;
-  ~ScratchDirectory();
-
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  ScratchDirectory(UniqueFd parent, UniqueFd directory, std::string name, std::string path)
-      : parent_(std::move(parent)),
-        directory_(std::move(directory)),
-        name_(std::move(name)),
-        path_(std::move(path)) {}
-
-  UniqueFd parent_;
-  UniqueFd directory_;  ///< holds the lock
-  std::string name_;
-  std::string path_;
+/// A directory for one purpose. It is locked as long as the object lives, or any fork of its
+/// process, so that others can tell it from one whose owner was killed.
+struct Scratch {
+  std::string path;
+  UniqueFd lock;
 };
 
+/// `.surveyd-verify-` and what nobody else has chosen.
+[[nodiscard]] std::string new_scratch_name();
+
+/// A new directory below an existing one, mode 0700.
+[[nodiscard]] Result<Scratch> make_scratch(const std::string& parent, const std::string& name);
+
+/// Removes it with all that is in it and of one mount, when nobody holds it any more. Whether that
+/// comes off is nobody's concern: somebody removes what is abandoned later.
+void remove_scratch(const std::string& parent, const std::string& name);
+
 /// Removes what owners of scratch directories that were killed have left below `parent`: their own
-/// user's only. Whether that comes off is nobody's concern.
+/// user's only.
 void remove_abandoned_scratch(const std::string& parent);
 
 }  // namespace surveyd

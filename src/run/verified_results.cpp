@@ -37,33 +37,6 @@ std::string text_or_errno(const Result<std::string>& text) {
 
 }  // namespace
 
-std::string resolved(const Host& host, const std::string& path) {
-  constexpr int most_links = 40;  // as path_resolution(7)
-  std::string at;
-  std::string rest = path;
-  for (int links = 0; !rest.empty();) {
-    const auto begin = rest.find_first_not_of('/');
-    if (begin == std::string::npos) break;
-    const auto end = std::min(rest.find('/', begin), rest.size());
-    const std::string name = rest.substr(begin, end - begin);
-    rest.erase(0, end);
-    if (name == ".") continue;
-    if (name == "..") {
-      at.erase(std::min(at.rfind('/'), at.size()));
-      continue;
-    }
-    const auto target = host.read_link(at + "/" + name);
-    if (!target || ++links > most_links) {
-      at += "/" + name;
-      continue;
-    }
-    if (target->starts_with('/')) at.clear();
-    rest = *target + rest;
-    if (!rest.starts_with('/')) rest.insert(0, "/");
-  }
-  return at.empty() ? "/" : at;
-}
-
 std::vector<std::string> mounts_over(std::string_view mountinfo,
                                      const std::vector<std::string>& paths) {
   std::vector<std::string> lines;
@@ -88,9 +61,6 @@ Surroundings read_surroundings(const Host& host, const std::vector<std::string>&
   paths.insert(paths.end(), std::begin(paths_that_matter), std::end(paths_that_matter));
   for (std::string& directory : directories_of_programs(host))
     paths.push_back(std::move(directory));
-  for (std::size_t i = 0, count = paths.size(); i < count; ++i)
-    if (std::string target = resolved(host, paths[i]); target != paths[i])
-      paths.push_back(std::move(target));
   const auto mountinfo = host.read("/proc/self/mountinfo");
   if (mountinfo)
     here.mounts = mounts_over(*mountinfo, paths);
@@ -120,6 +90,8 @@ Findings VerifiedResults::replace(const Findings& claims) {
   for (Finding& finding : findings.all()) {
     const auto known = known_.find(finding.id);
     if (known == known_.end()) continue;
+    // The helper never came to it: what is claimed first stands for that.
+    if (known->second.claim.failed) known->second.claim = finding;
     if (still_holds(known->second, finding)) {
       finding = known->second.finding;
       known->second.finding.failed = false;  // that is one failure, and not one each survey

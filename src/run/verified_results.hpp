@@ -24,7 +24,8 @@ struct Surroundings {
   bool operator==(const Surroundings&) const = default;
 };
 
-/// `storage` are the paths that were verified on.
+/// `storage` are the paths that were verified on. Reads files of the kernel only: it must not wait
+/// for a device or a server, and so follows no links of these paths.
 [[nodiscard]] Surroundings read_surroundings(const Host& host,
                                              const std::vector<std::string>& storage);
 
@@ -32,9 +33,6 @@ struct Surroundings {
 /// host others come and go every second.
 [[nodiscard]] std::vector<std::string> mounts_over(std::string_view mountinfo,
                                                    const std::vector<std::string>& paths);
-
-/// Where a path leads when its links are followed; absolute, as far as it exists.
-[[nodiscard]] std::string resolved(const Host& host, const std::string& path);
 
 /// Whether what was verified can still be told from what the probe claims now: a device that is
 /// gone, or that does not answer, is another claim.

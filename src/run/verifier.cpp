@@ -11,7 +11,7 @@ using std::chrono::milliseconds;
 
 // The helper keeps its deadlines itself. This much later it is taken for stuck: time for its start,
 // for killing what hangs, and for tidying up, on a busy machine.
-constexpr milliseconds grace{5000};
+constexpr milliseconds grace{8000};
 constexpr milliseconds patience_with_the_killed{500};
 
 std::optional<milliseconds> milliseconds_of(const std::string& text) {

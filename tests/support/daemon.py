@@ -99,8 +99,10 @@ def with_descendants(pid):
     pids = [pid]
     for pid in pids:
         try:
-            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        except FileNotFoundError:
+            # Of each thread that started some.
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                pids += map(int, children.read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
             pass  # ended meanwhile
     return pids
 

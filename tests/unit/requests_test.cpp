@@ -112,6 +112,24 @@ TEST(NoRequest, TakesNothingOrAnEmptyObject) {
   EXPECT_TRUE(mentions(verify.error().detail, R"("verify")"));
 }
 
+TEST(SurveyRequest, VerifiesWhenAskedTo) {
+  using json::survey_request;
+  for (const char* body : {"", " \n", "{}", R"({"verify": false})"}) {
+    const auto request = survey_request(body);
+    ASSERT_TRUE(request) << body;
+    EXPECT_FALSE(request->verify) << body;
+  }
+  EXPECT_TRUE(survey_request(R"({"verify": true})")->verify);
+  for (const char* body : {R"({"verify": 1})", R"({"verify": "true"})", R"({"verify": null})"}) {
+    const auto request = survey_request(body);
+    ASSERT_FALSE(request) << body;
+    EXPECT_TRUE(mentions(request.error().detail, "true, false")) << body;
+  }
+  const auto unknown = survey_request(R"({"verify": true, "quickly": 1})");
+  ASSERT_FALSE(unknown);
+  EXPECT_TRUE(mentions(unknown.error().detail, R"("quickly")"));
+}
+
 TEST(EnsureRequest, AnswersToEveryBodyOfTheCorpus) {
   if (corpora().empty()) GTEST_SKIP() << no_corpora;
   int bodies = 0;
