@@ -21,6 +21,14 @@ Finding run_guarded(const Probe& probe, Subject& subject) {
   }
 }
 
+// Whatever a probe makes of a file that cannot be read, here the cause is another.
+void explain_unknown(Finding& finding, const std::string& why) {
+  if (finding.status != Status::unknown || finding.failed) return;
+  finding.code = ReasonCode::subject_out_of_reach;
+  finding.reason = "it cannot be asked on behalf of that process: " + why;
+  finding.remedy.reset();
+}
+
 }  // namespace
 
 void apply_doubts(Finding& finding, const std::vector<SubjectHost::Doubt>& doubts) {
@@ -29,8 +37,8 @@ void apply_doubts(Finding& finding, const std::vector<SubjectHost::Doubt>& doubt
                            (finding.status == Status::no && doubt.of_no);
     if (!concerned) continue;
     finding.evidence.push_back(probes::observed("not asked", doubt.why));
-    finding.reason =
-        "it cannot be asked on behalf of that process: " + doubt.why + "; asked here: " + finding.reason;
+    finding.reason = "it cannot be asked on behalf of that process: " + doubt.why +
+                     "; asked here: " + finding.reason;
     finding.status = Status::unknown;
     finding.code = ReasonCode::subject_out_of_reach;
     finding.remedy.reset();
@@ -45,6 +53,8 @@ Findings run_probes_on_behalf(std::span<const Probe> probes, const SubjectHost& 
   for (const Probe& probe : probes) {
     findings.push_back(run_guarded(probe, subject));
     apply_doubts(findings.back(), host.take_doubts());
+    if (host.facts().files_out_of_reach)
+      explain_unknown(findings.back(), *host.facts().files_out_of_reach);
   }
   return Findings{std::move(findings)};
 }

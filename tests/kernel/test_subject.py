@@ -197,9 +197,11 @@ class OnBehalf(unittest.TestCase):
         findings = compared(json.loads(ended.stdout))
         self.assertEqual(findings["is_root"]["status"], "yes")
         self.assertEqual(findings["has_cap_net_admin"]["status"], "yes")
-        for name in ("tun_device_available", "container"):
+        for name in ("tun_device_available", "container", "cgroup_parent"):
             self.assertEqual(findings[name]["status"], "unknown", name)
-            self.assertEqual(findings[name]["reason_code"], "subject_out_of_reach", name)
+        for finding in findings.values():
+            if finding["status"] == "unknown":
+                self.assertEqual(finding["reason_code"], "subject_out_of_reach", finding)
 
     def test_a_user_may_ask_about_a_process_of_its_own(self):
         prefix = ENVIRONMENTS["another user without capabilities"]
