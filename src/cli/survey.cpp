@@ -1,5 +1,6 @@
 #include <cstdlib>
 #include <iostream>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -38,6 +39,7 @@ void print_findings(std::ostream& out, const Survey& survey, bool all, const Pal
   constexpr std::size_t id_width = 33;
   constexpr std::size_t status_width = 8;
   constexpr std::size_t indent = 4;
+  std::map<std::string, std::string> helps;
   for (const Finding& finding : survey.findings.all()) {
     std::string beside = finding.basis == Basis::verified ? "verified" : "";
     if (!finding.value.empty()) beside += (beside.empty() ? "" : "  ") + finding.value;
@@ -52,7 +54,13 @@ void print_findings(std::ostream& out, const Survey& survey, bool all, const Pal
       out << std::string(indent, ' ');
       wrapped(out, finding.reason, indent);
     }
-    if (finding.remedy) print_remedy(out, *finding.remedy, indent);
+    if (!finding.remedy) continue;
+    // One cause often answers several questions: what helps is said once.
+    const auto [first, is_new] = helps.emplace(finding.remedy->text, finding.id);
+    if (is_new)
+      print_remedy(out, *finding.remedy, indent);
+    else
+      print_remedy(out, {"What helps " + first->second + " helps here.", {}}, indent);
   }
 }
 

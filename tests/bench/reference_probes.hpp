@@ -21,4 +21,19 @@ inline std::vector<Probe> reference_probes() {
   return probes;
 }
 
+/// The claims of the survey's own fields and of what decides them: the catalogue up to the
+/// container parent.
+inline std::vector<Probe> p0_probes() {
+  std::vector<Probe> probes = probes_for({default_storage});
+  const auto last = std::find_if(probes.begin(), probes.end(), [](const Probe& probe) {
+    return probe.id == "cgroup_delegation";
+  });
+  probes.erase(last + 1, probes.end());
+  return probes;
+}
+
+inline std::vector<Probe> every_probe() {
+  return probes_for({default_storage});
+}
+
 }  // namespace surveyd::bench

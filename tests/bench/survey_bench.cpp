@@ -40,9 +40,17 @@ void bare_system_calls(benchmark::State& state) {
 }
 BENCHMARK(bare_system_calls);
 
+void survey_of_p0_claims(benchmark::State& state) {
+  const RealHost host;
+  const auto probes = p0_probes();
+  for (auto _ : state) benchmark::DoNotOptimize(conclude(run_probes(probes, host, {}), {}));
+}
+BENCHMARK(survey_of_p0_claims);
+
 void survey_of_everything(benchmark::State& state) {
   const RealHost host;
-  for (auto _ : state) benchmark::DoNotOptimize(conclude(run_probes(catalogue(), host, {}), {}));
+  const auto probes = every_probe();
+  for (auto _ : state) benchmark::DoNotOptimize(conclude(run_probes(probes, host, {}), {}));
 }
 BENCHMARK(survey_of_everything);
 

@@ -1,7 +1,8 @@
-// Surveys the seven reference fields as often as its argument says, so that the difference between
-// two runs under `strace -c` is the system calls of a survey.
+// survey_once reference|p0|all [N]: surveys N times, so that the difference between two runs under
+// `strace -c` is the system calls of a survey.
 
 #include <cstdlib>
+#include <string_view>
 
 #include <surveyd/survey.hpp>
 
@@ -9,8 +10,12 @@
 #include "host/real_host.hpp"
 
 int main(int argc, char** argv) {
-  const surveyd::RealHost host;
-  const auto probes = surveyd::bench::reference_probes();
-  for (int left = argc > 1 ? std::atoi(argv[1]) : 1; left > 0; --left)
-    (void)surveyd::conclude(surveyd::run_probes(probes, host, {}), {});
+  using namespace surveyd;
+  const std::string_view what = argc > 1 ? argv[1] : "reference";
+  const RealHost host;
+  const auto probes = what == "p0"    ? bench::p0_probes()
+                      : what == "all" ? bench::every_probe()
+                                      : bench::reference_probes();
+  for (int left = argc > 2 ? std::atoi(argv[2]) : 1; left > 0; --left)
+    (void)conclude(run_probes(probes, host, {}), {});
 }

@@ -119,7 +119,7 @@ TEST_P(HostContract, a_call_of_the_wrong_kind_says_so) {
   EXPECT_EQ(answer(host().write(base_, "x")), "EISDIR");
   EXPECT_EQ(answer(host().try_open(base_)), "EISDIR");
   EXPECT_EQ(answer(host().list(base_ + "/cgroup.procs")), "ENOTDIR");
-  EXPECT_EQ(answer(host().attribute(base_ + "/cgroup.procs", "user.x")), "ENOTDIR");
+  EXPECT_EQ(answer(host().attribute(base_ + "/cgroup.procs", "user.x")), "ENODATA");
   EXPECT_EQ(answer(host().enter(base_ + "/cgroup.procs")), "ENOTDIR");
 }
 

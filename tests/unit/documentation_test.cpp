@@ -1,5 +1,6 @@
 // What the documentation lists is what there is.
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <regex>
@@ -32,18 +33,23 @@ TEST(ReasonsPage, HasAParagraphForEachCodeInOrder) {
   EXPECT_EQ(matches(file("docs/reasons.md"), R"(^### (\w+)\n\n\S)"), codes);
 }
 
+// The table of findings, without the one of their members before it.
+std::string table_of_findings() {
+  const std::string page = file("docs/findings.md");
+  return page.substr(std::min(page.find("| id | yes means"), page.size()));
+}
+
 TEST(FindingsPage, HasALineForEachProbeInOrder) {
   std::vector<std::string> ids;
   for (const Probe& probe : catalogue()) ids.push_back(probe.id);
-  EXPECT_EQ(matches(file("docs/findings.md"), R"(^\| `([^`]+)` \|)"), ids);
+  EXPECT_EQ(matches(table_of_findings(), R"(^\| `([^`]+)` \|)"), ids);
 }
 
 TEST(FindingsPage, SaysWhichFindingsCanBeVerified) {
   std::vector<std::string> ids;
   for (const Probe& probe : catalogue())
     if (probe.verify != nullptr) ids.push_back(probe.id);
-  EXPECT_EQ(matches(file("docs/findings.md"), R"(^\| `([^`]+)` \|[^|\n]+\|[^|\n]+\| *[^| \n])"),
-            ids);
+  EXPECT_EQ(matches(table_of_findings(), R"(^\| `([^`]+)` \|[^|\n]+\|[^|\n]+\| *[^| \n])"), ids);
 }
 
 }  // namespace

@@ -51,9 +51,9 @@ TEST(PostSurvey, TakesABodyByChunksAndByBytes) {
 
 TEST(PostSurvey, RefusesABodyThatItDoesNotKnow) {
   auto talk = as_owner();
-  const std::string answer = talk.say_and_wait(post("/survey", R"({"verify": true})"));
+  const std::string answer = talk.say_and_wait(post("/survey", R"({"verified": true})"));
   EXPECT_EQ(statuses(answer), "400");
-  EXPECT_TRUE(has(answer, "verify"));
+  EXPECT_TRUE(has(answer, "verified"));
 }
 
 TEST(Mutation, IsForRootAndTheDaemonsOwnUser) {
