@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "parse/kernel.hpp"
 #include "parse/proc_cgroup.hpp"
 #include "probes/answer.hpp"
+#include "probes/remedies.hpp"
 #include "probes/subject.hpp"
 
 namespace surveyd::probes {
@@ -84,6 +86,8 @@ Finding cgroup_kill(Subject& subject) {
     Finding finding = no(code_of_hierarchy(hierarchy), hierarchy.explanation);
     finding.evidence.push_back(observed(
         "statfs(/sys/fs/cgroup)", "not cgroup2: " + std::string{to_string(hierarchy.version)}));
+    if (hierarchy.version != cgroup::Version::none)
+      return with_remedy(std::move(finding), boot_with_cgroup2(subject));
     return finding;
   }
 

@@ -8,7 +8,8 @@ Finding clone3(Subject& subject) {
                       "clone3",
                       {5, 3},
                       "glibc falls back to clone only on ENOSYS, so programs with glibc 2.34 or "
-                      "later cannot make threads"});
+                      "later cannot make threads",
+                      "RestrictNamespaces=no"});
 }
 
 }  // namespace surveyd::probes

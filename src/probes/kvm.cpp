@@ -5,6 +5,7 @@
 #include "parse/accounts.hpp"
 #include "parse/kernel.hpp"
 #include "probes/answer.hpp"
+#include "probes/remedies.hpp"
 #include "probes/subject.hpp"
 
 namespace surveyd::probes {
@@ -28,7 +29,7 @@ struct Virtualisation {
 constexpr Virtualisation x86[] = {{4 * 32 + 5, "vmx", "kvm_intel"}, {6 * 32 + 2, "svm", "kvm_amd"}};
 
 bool in_container(Subject& subject) {
-  return !subject.namespaces().own.empty();
+  return subject.surroundings().container;
 }
 
 Finding pass_device(Finding finding) {
@@ -122,7 +123,8 @@ Finding closed_node(Subject& subject, Finding finding) {
 Finding forbidden(Subject& subject, Finding finding) {
   if (in_container(subject)) return pass_device(std::move(finding));
   return with_remedy(std::move(finding),
-                     "Let the unit use the device: DeviceAllow=/dev/kvm rw, and PrivateDevices=no");
+                     change_service(subject, "kvm", "Allow the service the device.",
+                                    "DeviceAllow=/dev/kvm rw\\nPrivateDevices=no"));
 }
 
 Finding does_not_open(Subject& subject, const Error& error) {

@@ -18,15 +18,23 @@ std::string shown(const parse::KernelVersion& version) {
 
 // Profiles older than the call answer EPERM, and ENOSYS since libseccomp 2.5 and runc 1.0
 // (moby#42681).
-Finding with_way_out(Subject& subject, const std::string& name, Finding finding) {
-  const bool in_container = !subject.namespaces().own.empty();
-  return with_remedy(
-      std::move(finding),
-      in_container ? "Upgrade the container engine, its runtime and libseccomp to versions whose "
-                     "seccomp profile knows " +
-                         name + ", or run the container with --security-opt seccomp=unconfined"
-                   : "Let the filter that surveyd is started under pass " + name +
-                         "; of a systemd unit that is SystemCallFilter=");
+Finding with_way_out(Subject& subject, const SystemCall& what, Finding finding) {
+  const std::string name = what.name;
+  if (subject.surroundings().container)
+    return with_remedy(std::move(finding),
+                       "Upgrade the container engine, its runtime and libseccomp to versions whose "
+                       "seccomp profile knows " +
+                           name + ", or run the container with --security-opt seccomp=unconfined.");
+  // No command: SystemCallFilter= in a unit that had none would refuse everything else.
+  if (const auto& unit = subject.surroundings().unit; unit && unit->is_service()) {
+    const std::string setting = what.unit_setting;
+    return with_remedy(std::move(finding),
+                       "Let the filter of " + unit->name + " pass " + name + ": " +
+                           (setting.empty() ? "" : setting + ", and ") +
+                           "add it to SystemCallFilter=" + " where the unit has that.");
+  }
+  return with_remedy(std::move(finding),
+                     "Let the seccomp filter that surveyd is started under pass " + name + ".");
 }
 
 Finding judge_missing(Subject& subject, const SystemCall& what, const Result<int>& filter) {
@@ -41,7 +49,7 @@ Finding judge_missing(Subject& subject, const SystemCall& what, const Result<int
   if (filter && *filter == 0)
     return no(ReasonCode::call_missing, name + " answers ENOSYS, though " + shown(what.since) +
                                             " has it and no seccomp filter is in force");
-  return with_way_out(subject, name,
+  return with_way_out(subject, what,
                       no(ReasonCode::call_filtered,
                          "a seccomp filter answers ENOSYS to " + name + ", which the kernel has"));
 }
@@ -59,7 +67,7 @@ Finding judge(Subject& subject, const SystemCall& what, const Error& answer,
   if (is_inconclusive(answer.code))
     return unknown(code_of(answer), name + " could not be asked: " + describe(answer));
   const std::string consequence = what.consequence;
-  return with_way_out(subject, name,
+  return with_way_out(subject, what,
                       no(ReasonCode::call_filtered,
                          "a filter refuses " + name + " with " + errno_name(answer.code) +
                              (consequence.empty() ? "" : ": ") + consequence));

@@ -12,6 +12,8 @@ struct SystemCall {
   const char* name;
   parse::KernelVersion since;  ///< Linux has it
   const char* consequence;     ///< of its refusal with EPERM; may be empty
+  /// What lifts a filter of systemd's own that answers ENOSYS to the call; may be empty.
+  const char* unit_setting = "";
 };
 
 /// Whether the call reaches the kernel from this process.

@@ -79,9 +79,9 @@ TEST(CgroupKill, NeedsCgroupV2) {
   Machine machine;
   machine.host.mounts[cgroup_root] = {.magic = tmpfs_magic};
   machine.host.add_file("/proc/self/mountinfo", v1 + v2);
-  expect_answer(ask(machine), {Status::no, ReasonCode::hybrid_hierarchy});
+  expect_answer(ask(machine), {Status::no, ReasonCode::hybrid_hierarchy, "", "cgroup v2"});
   machine.host.add_file("/proc/self/mountinfo", v1);
-  expect_answer(ask(machine), {Status::no, ReasonCode::cgroup_v1});
+  expect_answer(ask(machine), {Status::no, ReasonCode::cgroup_v1, "", "cgroup v2"});
   machine.host.add_file("/proc/self/mountinfo", "");
   expect_answer(ask(machine), {Status::no, ReasonCode::cgroup_not_mounted});
 }

@@ -143,7 +143,10 @@ TEST(Kvm, IsClosedToRootByOtherThanItsMode) {
 TEST(Kvm, IsForbiddenByTheDeviceCgroup) {
   Machine machine;
   machine.host.errors[device] = EPERM;
-  expect_answer(ask(machine), {Status::no, ReasonCode::device_denied, "EPERM", "DeviceAllow="});
+  expect_answer(ask(machine), {Status::no, ReasonCode::device_denied, "EPERM"});
+  machine.host.add_file("/proc/self/cgroup", "0::/system.slice/surveyd.service\n");
+  expect_answer(ask(machine), {Status::no, ReasonCode::device_denied, "EPERM", "Allow the service",
+                               "DeviceAllow=/dev/kvm rw\\nPrivateDevices=no"});
   enter_container(machine);
   expect_answer(ask(machine),
                 {Status::no, ReasonCode::device_denied, "EPERM", "--device /dev/kvm"});

@@ -42,7 +42,7 @@ TEST(SystemCall, IsThereWhenTheKernelItselfObjects) {
 TEST(SystemCall, IsFilteredWhenANewerKernelSeemsToLackIt) {
   for (const CallRow& row : calls)
     expect_answer(Answering{row, ENOSYS}.ask(row.id),
-                  {Status::no, ReasonCode::call_filtered, "ENOSYS", "SystemCallFilter="});
+                  {Status::no, ReasonCode::call_filtered, "ENOSYS", "surveyd is started under"});
 }
 
 TEST(SystemCall, IsFilteredWhenItIsRefused) {
@@ -50,11 +50,33 @@ TEST(SystemCall, IsFilteredWhenItIsRefused) {
     for (const int number : {EPERM, EACCES, EOPNOTSUPP}) {
       Answering machine{row, number};
       expect_answer(machine.ask(row.id),
-                    {Status::no, ReasonCode::call_filtered, "refuses", "SystemCallFilter="});
+                    {Status::no, ReasonCode::call_filtered, "refuses", "surveyd is started under"});
       enter_container(machine);
       expect_answer(machine.ask(row.id), {Status::no, ReasonCode::call_filtered, "refuses",
                                           "--security-opt seccomp=unconfined"});
     }
+  }
+}
+
+TEST(SystemCall, IsPassedByTheFilterOfTheService) {
+  for (const CallRow& row : calls) {
+    Answering machine{row, EPERM};
+    machine.host.add_file("/proc/self/cgroup", "0::/system.slice/surveyd.service\n");
+    expect_answer(machine.ask(row.id), {Status::no, ReasonCode::call_filtered, "refuses",
+                                        "add it to SystemCallFilter="});
+  }
+}
+
+// RestrictNamespaces= and RestrictSUIDSGID= of systemd answer ENOSYS to calls whose arguments a
+// filter cannot see.
+TEST(SystemCall, IsPassedByTheSettingOfTheUnitThatFiltersIt) {
+  const std::pair<CallRow, const char*> rows[] = {
+      {calls[0], "surveyd.service pass clone3: RestrictNamespaces=no"},
+      {calls[1], "surveyd.service pass openat2: RestrictSUIDSGID=no"}};
+  for (const auto& [row, remedy] : rows) {
+    Answering machine{row, ENOSYS};
+    machine.host.add_file("/proc/self/cgroup", "0::/system.slice/surveyd.service\n");
+    expect_answer(machine.ask(row.id), {Status::no, ReasonCode::call_filtered, "ENOSYS", remedy});
   }
 }
 
@@ -106,7 +128,7 @@ TEST(SystemCall, IsUnknownWhenOnlyWeFailed) {
 
 TEST(Clone3, RefusedWithEpermBreaksTheCLibrary) {
   expect_answer(Answering{calls[0], EPERM}.ask("clone3"),
-                {Status::no, ReasonCode::call_filtered, "glibc", "SystemCallFilter="});
+                {Status::no, ReasonCode::call_filtered, "glibc", "surveyd is started under"});
   const Finding fallen_back = Answering{calls[0], ENOSYS}.ask("clone3");
   EXPECT_EQ(fallen_back.reason.find("glibc"), std::string::npos);
 }
@@ -114,8 +136,8 @@ TEST(Clone3, RefusedWithEpermBreaksTheCLibrary) {
 TEST(Pidfd, IsDecidedByTheClearNoOfEitherCall) {
   Answering machine{calls[2], EMFILE};
   machine.host.call_answers[KernelCall::pidfd_send_signal] = EPERM;
-  expect_answer(machine.ask("pidfd"),
-                {Status::no, ReasonCode::call_filtered, "pidfd_send_signal", "SystemCallFilter="});
+  expect_answer(machine.ask("pidfd"), {Status::no, ReasonCode::call_filtered, "pidfd_send_signal",
+                                       "surveyd is started under"});
   machine.host.call_answers[KernelCall::pidfd_send_signal] = EBADF;
   EXPECT_EQ(machine.status("pidfd"), Status::unknown);
 }
