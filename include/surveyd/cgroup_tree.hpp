@@ -29,7 +29,7 @@ enum class Placement {
 /// Whom a scope that is divided has to let go of: only a cgroup without processes of its own can
 /// delegate controllers.
 enum class Evacuate {
-  self,  ///< the daemon moves into the leaf; others are in the way
+  self,  ///< the daemon and its helper processes move into the leaf; others are in the way
   all,   ///< every process of the scope moves there
 };
 
@@ -207,6 +207,9 @@ class CgroupTree {
   Result<EnsureReport> evacuate_and_ensure(const Site& site, const std::string& leaf, Evacuate whom,
                                            Evacuation& evacuation);
   Result<void> evacuate(const std::string& scope, const std::string& leaf, Evacuation& evacuation);
+  bool evacuate_own(const std::vector<Process>& residents, const std::string& scope,
+                    const std::string& leaf, Evacuation& evacuation);
+  bool descends_from_us(int pid) const;
   Result<bool> move(const Process& process, const std::string& scope, const std::string& leaf,
                     Evacuation& evacuation);
 

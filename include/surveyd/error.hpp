@@ -17,8 +17,8 @@ enum class Fault {
   not_read_back,             ///< the kernel took a write whose effect could not be seen afterwards
   timed_out,                 ///< the operation did not finish within its deadline
   program_failed,            ///< a program that was run; Error has what it complained of as detail
-  no_such_process,           ///< it is gone, its number is another's by now, or none to be asked for
-  subject_out_of_reach,      ///< it cannot be asked on behalf of another process; says nothing
+  no_such_process,       ///< it is gone, its number is another's by now, or none to be asked for
+  subject_out_of_reach,  ///< it cannot be asked on behalf of another process; says nothing
 };
 
 [[nodiscard]] std::error_code make_error_code(Fault fault);

@@ -84,10 +84,42 @@ Result<EnsureReport> CgroupTree::evacuate_and_ensure(const Site& site, const std
       if (const auto moved = evacuate(site.base, leaf, evacuation); !moved)
         return conclude(moved.error(), made);
     auto report = try_to_ensure(site.levels(), made);
-    const bool newcomers = !report && report.error().code == Fault::occupied &&
-                           whom == Evacuate::all && evacuation.tried.size() > tried;
-    if (!newcomers) return conclude(std::move(report), made);
+    const bool occupied = !report && report.error().code == Fault::occupied;
+    const bool again =
+        whom == Evacuate::all
+            ? evacuation.tried.size() > tried
+            : occupied && evacuate_own(report.error().processes, site.base, leaf, evacuation);
+    if (!occupied || !again) return conclude(std::move(report), made);
   }
+}
+
+// Helper processes that were started before the daemon moved; those after it begin in the leaf.
+// True when there were some that had not been tried before.
+bool CgroupTree::evacuate_own(const std::vector<Process>& residents, const std::string& scope,
+                              const std::string& leaf, Evacuation& evacuation) {
+  const std::size_t tried = evacuation.tried.size();
+  for (const Process& process : residents) {
+    if (evacuation.tried.contains(process.pid) || !descends_from_us(process.pid)) continue;
+    evacuation.tried.insert(process.pid);
+    for (int round = 0; round < 5; ++round) {
+      const auto moved = move(process, scope, leaf, evacuation);
+      if (!moved || *moved) break;
+      tree_->pause(std::chrono::milliseconds{30});  // it forks
+    }
+  }
+  return evacuation.tried.size() > tried;
+}
+
+bool CgroupTree::descends_from_us(int pid) const {
+  constexpr int deepest = 8;  // a helper, its child, and what that runs
+  for (int level = 0; level < deepest && pid > 1; ++level) {
+    const auto text = host_.read("/proc/" + std::to_string(pid) + "/stat");
+    const auto stat = text ? parse::process_stat(*text) : std::nullopt;
+    if (!stat) return false;
+    if (stat->parent == ::getpid()) return true;
+    pid = stat->parent;
+  }
+  return false;
 }
 
 // Until a pass finds nobody new: processes fork while they are moved.

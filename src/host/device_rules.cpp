@@ -26,8 +26,9 @@ std::string directory_of(std::string_view path, const std::vector<parse::Mount>&
   for (const parse::Mount& mount : mounts) {
     if (mount.type != type || mount.root != "/") continue;
     const bool has_it =
-        controller.empty() || ("," + mount.super_options + ",")
-                                      .find("," + std::string{controller} + ",") != std::string::npos;
+        controller.empty() ||
+        ("," + mount.super_options + ",").find("," + std::string{controller} + ",") !=
+            std::string::npos;
     if (has_it) return mount.mount_point + (path == "/" ? std::string{} : std::string{path});
   }
   return {};
@@ -51,7 +52,8 @@ std::optional<std::string> rules_of_v2(std::string_view path,
   const std::string directory = directory_of(path, mounts, "cgroup2", "");
   if (directory.empty()) return "its cgroup " + std::string{path} + " cannot be seen here";
   const UniqueFd cgroup{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!cgroup) return directory + " cannot be opened: " + errno_name({errno, std::generic_category()});
+  if (!cgroup)
+    return directory + " cannot be opened: " + errno_name({errno, std::generic_category()});
   bpf_attr query;
   std::memset(&query, 0, sizeof query);
   query.query.target_fd = static_cast<__u32>(cgroup.get());

@@ -10,9 +10,9 @@
 
 namespace surveyd {
 
-/// The machine as another process sees it, for a process that has taken its place: files, mounts and
-/// devices are asked of the kernel, `/proc/self` is what was read of the subject. Nothing can be
-/// changed through it.
+/// The machine as another process sees it, for a process that has taken its place: files, mounts
+/// and devices are asked of the kernel, `/proc/self` is what was read of the subject. Nothing can
+/// be changed through it.
 class SubjectHost final : public Host {
  public:
   /// What was answered by other rules than the subject's. `process` outlives the host.

@@ -54,12 +54,11 @@ std::optional<int> number_of(std::string_view status, const char* key) {
 
 std::optional<Credentials> credentials(std::string_view status) {
   Credentials found;
-  const bool whole = read_ids(status, "Uid", found.uids) && read_ids(status, "Gid", found.gids) &&
-                     read_groups(status, found.groups) &&
-                     read_set(status, "CapInh", found.inheritable) &&
-                     read_set(status, "CapPrm", found.permitted) &&
-                     read_set(status, "CapEff", found.effective) &&
-                     read_set(status, "CapBnd", found.bounding);
+  const bool whole =
+      read_ids(status, "Uid", found.uids) && read_ids(status, "Gid", found.gids) &&
+      read_groups(status, found.groups) && read_set(status, "CapInh", found.inheritable) &&
+      read_set(status, "CapPrm", found.permitted) && read_set(status, "CapEff", found.effective) &&
+      read_set(status, "CapBnd", found.bounding);
   if (!whole) return std::nullopt;
   (void)read_set(status, "CapAmb", found.ambient);
   if (const auto set = number_of(status, "NoNewPrivs")) found.no_new_privileges = *set == 1;

@@ -8,8 +8,9 @@
 
 namespace surveyd::parse {
 
-/// With what rights a process acts, as `/proc/<pid>/status` shows them (proc(5)). Ids are in terms of
-/// the user namespace of whoever opened the file; those without a mapping there are the overflow id.
+/// With what rights a process acts, as `/proc/<pid>/status` shows them (proc(5)). Ids are in terms
+/// of the user namespace of whoever opened the file; those without a mapping there are the overflow
+/// id.
 struct Credentials {
   std::array<unsigned, 4> uids{};  ///< real, effective, saved, file system
   std::array<unsigned, 4> gids{};
@@ -40,8 +41,8 @@ struct Credentials {
 /// too.
 [[nodiscard]] std::optional<Credentials> credentials(std::string_view status);
 
-/// The value of one variable of a `/proc/<pid>/environ`, whose entries end with NUL. Nothing when it
-/// is not set there.
+/// The value of one variable of a `/proc/<pid>/environ`, whose entries end with NUL. Nothing when
+/// it is not set there.
 [[nodiscard]] std::optional<std::string_view> environment_variable(std::string_view environ,
                                                                    std::string_view name);
 

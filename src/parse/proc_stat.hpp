@@ -11,6 +11,7 @@ namespace surveyd::parse {
 struct ProcessStat {
   std::string command;
   char state = 0;      ///< 'R', 'S', 'D', 'Z', …
+  int parent = 0;      ///< 0 of the first process, and when it is not in our pid namespace
   unsigned flags = 0;  ///< PF_… of include/linux/sched.h
   /// In clock ticks since the system came up; 0 when the text ends before it. With the pid it names
   /// one process for ever.

@@ -10,8 +10,8 @@
 
 namespace surveyd {
 
-/// Claims about another process. An answer that rests on what the host is in doubt about is unknown,
-/// `subject_out_of_reach`.
+/// Claims about another process. An answer that rests on what the host is in doubt about is
+/// unknown, `subject_out_of_reach`.
 [[nodiscard]] Findings run_probes_on_behalf(std::span<const Probe> probes, const SubjectHost& host,
                                             const ContainerPlan& plan);
 

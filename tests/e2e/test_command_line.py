@@ -62,6 +62,12 @@ def on_terminal(*arguments, environment=None):
     return text.decode()
 
 
+def too_wide(text):
+    """The lines of more than 80 columns, without commands, which are there to be copied whole."""
+    lines = [line for line in text.splitlines() if len(line) > 80]
+    return [line for line in lines if not line.startswith("       # ")]
+
+
 class General(unittest.TestCase):
     def test_help_names_every_command_and_setting(self):
         ended = run("--help")
@@ -101,7 +107,7 @@ class Survey(unittest.TestCase):
     def test_the_table_fits_80_columns_without_escape_codes(self):
         ended = run("survey")
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
-        self.assertFalse([line for line in ended.stdout.splitlines() if len(line) > 80])
+        self.assertFalse(too_wide(ended.stdout))
         self.assertNotIn("\x1b", ended.stdout)
         self.assertTrue(ended.stdout.endswith("\n"))
 
@@ -127,8 +133,7 @@ class Survey(unittest.TestCase):
     def test_the_coloured_table_fits_80_columns_too(self):
         environment = {"TERM": "xterm", "NO_COLOR": ""}
         text = on_terminal("survey", environment=environment)
-        lines = re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r", "").splitlines()
-        self.assertFalse([line for line in lines if len(line) > 80])
+        self.assertFalse(too_wide(re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r", "")))
 
     def test_json_never_has_colours(self):
         environment = {"TERM": "xterm", "NO_COLOR": ""}

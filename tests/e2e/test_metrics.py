@@ -23,6 +23,7 @@ MODES = {"full", "nested_adaptive", "degraded"}
 FAMILIES = {
     "surveyd_capability": ("gauge", {"capability"}),
     "surveyd_capability_unknown": ("gauge", {"capability"}),
+    "surveyd_capability_verified": ("gauge", {"capability"}),
     "surveyd_mode": ("gauge", {"mode"}),
     "surveyd_assessed_mode": ("gauge", {"mode"}),
     "surveyd_environment_info": ("gauge", {"cgroup_parent", "cgroup_version", "kernel"}),

@@ -284,7 +284,7 @@ class HungProbe(unittest.TestCase):
         tun = {"capability": "tun_device_available"}
         self.assertEqual(metrics.values("surveyd_capability_unknown", **tun), [1])
         self.assertEqual(metrics.values("surveyd_capability", **tun), [])
-        self.assertEqual(metrics.value("surveyd_capability_unknown"), 1)
+        self.assertEqual(metrics.value("surveyd_probe_failures_total"), 1)
         failures = metrics.values("surveyd_probe_failures_total", probe="tun_device_available")
         self.assertEqual(failures, [1])
 
