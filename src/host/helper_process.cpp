@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -52,40 +55,50 @@ UniqueFd above_streams(int fd) {
   return UniqueFd{fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)};
 }
 
+/// What a child is to execute, and what became of that.
+struct Image {
+  const char* path;
+  char* const* words;
+  Streams streams;
+  int failure = 0;  ///< errno
+};
+
 // In a child that shares this process's memory until it executes: system calls and nothing else.
-[[noreturn]] void execute(const char* path, char* const* words, const Streams& streams,
-                          volatile int& failure) {
+int execute(void* argument) {
+  auto& image = *static_cast<Image*>(argument);
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &standard, nullptr);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (::dup2(streams.input, STDIN_FILENO) >= 0 && ::dup2(streams.output, STDOUT_FILENO) >= 0 &&
-      ::dup2(streams.errors, STDERR_FILENO) >= 0)
-    ::execve(path, words, environ);
-  failure = errno;
+  if (::dup2(image.streams.input, STDIN_FILENO) >= 0 &&
+      ::dup2(image.streams.output, STDOUT_FILENO) >= 0 &&
+      ::dup2(image.streams.errors, STDERR_FILENO) >= 0)
+    ::execve(image.path, image.words, environ);
+  image.failure = errno;
   ::_exit(127);
 }
 
-// posix_spawn() would go through clone3(), which some seccomp filters answer with EPERM; vfork(2)
-// is as cheap, and the threads of this process never see a copy of it run on.
-[[gnu::noinline]] Result<pid_t> spawn(const char* path, char* const* words,
-                                      const Streams& streams) {
+// This thread waits until the child executes, and no copy of the process with its threads ever runs
+// on. Newer C libraries spawn with clone3(2), which some seccomp filters answer with EPERM.
+Result<pid_t> spawn(const char* path, char* const* words, const Streams& streams) {
+  constexpr std::size_t stack_size = 64 * 1024;
+  alignas(16) std::array<std::byte, stack_size> stack;
+  Image image{.path = path, .words = words, .streams = streams};
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   // A handler of this process must not run in the child.
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  volatile int failure = 0;
-  const pid_t pid = ::vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
-  if (pid == 0) execute(path, words, streams, failure);
+  const pid_t pid =
+      ::clone(execute, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &image);
   const int error_number = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return os_error(error_number, "vfork");
-  if (failure != 0) {
+  if (pid < 0) return os_error(error_number, "clone");
+  if (image.failure != 0) {
     ::waitpid(pid, nullptr, 0);
-    return os_error(failure, "execve", path);
+    return os_error(image.failure, "execve", path);
   }
   return pid;
 }
@@ -115,7 +128,7 @@ int left_until(Clock::time_point end) {
 }  // namespace
 
 void remember_own_binary() {
-  const auto* name = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  const auto* name = std::bit_cast<const char*>(::getauxval(AT_EXECFN));
   if (name == nullptr) return;
   std::string path{name};
   if (!path.starts_with('/')) {
@@ -140,6 +153,7 @@ Result<HelperProcess> HelperProcess::start(const std::vector<std::string>& argum
   std::vector<std::string> words = {"surveyd", helper_command, std::to_string(::getpid())};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
 

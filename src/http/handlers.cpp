@@ -266,8 +266,9 @@ Task<Response> post_survey(Exchange& exchange) {
   const auto body = json::survey_request(exchange.request.body);
   if (!body) co_return problem(400, "bad-request", body.error().detail);
   if (body->verify && service.verifications == nullptr)
-    co_return problem(400, "bad-request",
-                      "surveyd can try things as itself only, and it surveys another process here");
+    co_return problem(
+        400, "bad-request",
+        "nothing can be verified on behalf of another process, which is what is surveyed here");
 
   const auto executor = co_await boost::asio::this_coro::executor;
   const auto finished = std::make_shared<Timer>(executor);

@@ -56,6 +56,14 @@ TEST(PostSurvey, RefusesABodyThatItDoesNotKnow) {
   EXPECT_TRUE(has(answer, "verified"));
 }
 
+TEST(PostSurvey, VerifiesNothingOnBehalfOfAnotherProcess) {
+  auto talk = as_owner();
+  EXPECT_EQ(statuses(talk.say_and_wait(post("/survey", R"({"verify": false})"))), "200");
+  const std::string answer = talk.say_and_wait(post("/survey", R"({"verify": true})"));
+  EXPECT_EQ(statuses(answer), "400");
+  EXPECT_TRUE(has(answer, "another process"));
+}
+
 TEST(Mutation, IsForRootAndTheDaemonsOwnUser) {
   for (const auto& [pid, uid, status] :
        {std::tuple{1, 0U, "200"}, std::tuple{1, static_cast<unsigned>(::geteuid()), "200"},
