@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -17,6 +18,7 @@ namespace {
 // What the child says once it is ready, in the pipe's terms.
 struct Report {
   int error_number = 0;
+  pid_t pid_in_proc = 0;
   std::array<char, 64> op{};
   std::array<char, 64> path{};
 };
@@ -25,13 +27,32 @@ void copy_text(std::array<char, 64>& to, const std::string& from) {
   std::strncpy(to.data(), from.c_str(), to.size() - 1);
 }
 
+// Under our own number there may be somebody else in /proc, or nobody.
+Result<pid_t> find_in_proc() {
+  constexpr const char* path = "/proc/self";
+  std::array<char, 16> name{};
+  const ssize_t size = ::readlink(path, name.data(), name.size());
+  if (size < 0) return os_error(errno, "readlink", path);
+  pid_t pid = 0;
+  (void)std::from_chars(name.data(), name.data() + size, pid);
+  if (pid <= 0) return os_error(ENOENT, "readlink", path);
+  return pid;
+}
+
 Report enter(int namespaces, NamespaceHolder::Ids ids) {
   const unsigned uid = ::geteuid();
   const unsigned gid = ::getegid();
   auto done = unshare(namespaces | CLONE_NEWUSER);
   if (done && ids == NamespaceHolder::Ids::own_user) done = become_root_of_namespace(uid, gid);
   Report report;
-  if (done) return report;
+  if (done) {
+    const auto pid = find_in_proc();
+    if (pid) {
+      report.pid_in_proc = *pid;
+      return report;
+    }
+    done = pid.error();
+  }
   report.error_number = done.error().code.value();
   copy_text(report.op, done.error().op);
   copy_text(report.path, done.error().path);
@@ -59,7 +80,7 @@ Result<NamespaceHolder> NamespaceHolder::make(int namespaces, Ids ids) {
     return os_error(ECHILD, "fork");
   if (report.error_number != 0)
     return os_error(report.error_number, report.op.data(), report.path.data());
-  return NamespaceHolder{std::move(*child)};
+  return NamespaceHolder{std::move(*child), report.pid_in_proc};
 }
 
 std::string NamespaceHolder::file(const std::string& name) const {

@@ -23,16 +23,20 @@ class NamespaceHolder {
   /// `namespaces` besides CLONE_NEWUSER. The error names the step, as those of isolation.hpp do.
   [[nodiscard]] static Result<NamespaceHolder> make(int namespaces, Ids ids);
 
-  [[nodiscard]] pid_t pid() const { return child_.pid(); }
+  /// What the child is called in /proc, which may be that of another PID namespace than ours: for
+  /// programs that look there.
+  [[nodiscard]] pid_t pid() const { return pid_in_proc_; }
   /// A file of its directory in /proc: `uid_map`, `net/dev`.
   [[nodiscard]] std::string file(const std::string& name) const;
   /// A descriptor of one of its namespaces: `user`, `net`.
   [[nodiscard]] Result<UniqueFd> open_namespace(const std::string& name) const;
 
  private:
-  explicit NamespaceHolder(ChildProcess child) : child_(std::move(child)) {}
+  NamespaceHolder(ChildProcess child, pid_t pid_in_proc)
+      : child_(std::move(child)), pid_in_proc_(pid_in_proc) {}
 
   ChildProcess child_;
+  pid_t pid_in_proc_;
 };
 
 }  // namespace surveyd
