@@ -28,6 +28,16 @@ bool ran_out(const Error& error) {
   return error.code != std::errc::io_error && is_inconclusive(error.code);
 }
 
+// The kernel was not asked: without /proc, with another one over it, or in a PID namespace that it
+// is not of, the files that the ids are mapped with are not there.
+bool was_blind(const Error& error) {
+  const bool hidden = error.code == std::errc::no_such_file_or_directory ||
+                      error.code == std::errc::not_a_directory ||
+                      error.code == std::errc::permission_denied;
+  const bool looked = error.op == "open" || error.op == "readlink";
+  return hidden && looked && error.path.starts_with("/proc/");
+}
+
 struct Cause {
   ReasonCode code = ReasonCode::refused;
   std::string explanation;  ///< continues the sentence
@@ -155,6 +165,9 @@ Finding refused(Finding claim, const Host& host, const Failure& failure, const s
     return verified(std::move(claim), Status::no, ReasonCode::misbehaves,
                     what + " is accepted and then does not work: " + step);
   const Cause cause = cause_of(host, error);
+  if (cause.code == ReasonCode::refused && was_blind(error))
+    return verified(std::move(claim), Status::unknown, ReasonCode::unreadable,
+                    what + " cannot be tried, as /proc is masked or not mounted: " + step);
   if (cause.code == ReasonCode::refused && claim.status == Status::no) {
     // The claim has looked more closely at what stands in the way.
     const ReasonCode code = claim.code;
