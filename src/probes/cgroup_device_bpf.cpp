@@ -24,7 +24,9 @@ const Remedy boot_with_cgroup2{
 // On a hybrid host the devices controller of v1 does this instead.
 void ask_hierarchy(Subject& subject, Inquiry& inquiry) {
   const cgroup::Hierarchy& hierarchy = subject.hierarchy();
-  inquiry.saw(observed("/proc/self/mountinfo", cgroup::to_string(hierarchy.version)));
+  inquiry.saw(hierarchy.doubt
+                  ? failed("statfs(/sys/fs/cgroup)", *hierarchy.doubt)
+                  : observed("/proc/self/mountinfo", cgroup::to_string(hierarchy.version)));
   switch (hierarchy.version) {
     case cgroup::Version::v2:
       return;
@@ -36,7 +38,8 @@ void ask_hierarchy(Subject& subject, Inquiry& inquiry) {
       return inquiry.no(ReasonCode::cgroup_not_mounted, hierarchy.explanation,
                         Remedy{"Mount it.", "mount -t cgroup2 cgroup2 /sys/fs/cgroup"});
     case cgroup::Version::unknown:
-      return inquiry.unknown(ReasonCode::unreadable, hierarchy.explanation);
+      return inquiry.unknown(hierarchy.doubt ? code_of(*hierarchy.doubt) : ReasonCode::unreadable,
+                             hierarchy.explanation);
   }
 }
 
