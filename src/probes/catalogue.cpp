@@ -4,6 +4,7 @@
 
 #include <surveyd/probe.hpp>
 
+#include "probes/answer.hpp"
 #include "probes/subject.hpp"
 #include "probes/trial.hpp"
 
@@ -53,6 +54,18 @@ std::string name_of(const std::string& path) {
   return name.empty() ? "root" : name;
 }
 
+// Whatever a probe makes of a file that it cannot read, the cause is not the file where this
+// process ran out.
+void name_shortage(Finding& finding) {
+  if (finding.status != Status::unknown || finding.code != ReasonCode::unreadable) return;
+  const bool ran_out =
+      std::any_of(finding.evidence.begin(), finding.evidence.end(), [](const Evidence& one) {
+        return one.error &&
+               probes::code_of(Error{.code = one.error}) == ReasonCode::out_of_resources;
+      });
+  if (ran_out) finding.code = ReasonCode::out_of_resources;
+}
+
 }  // namespace
 
 std::vector<Probe> probes_for(const std::vector<std::string>& storage_paths) {
@@ -83,6 +96,7 @@ Finding run_probe(const Probe& probe, Subject& subject) {
   const auto begin = std::chrono::steady_clock::now();
   subject.ask_about(probe.storage);
   Finding finding = probe.claim(subject);
+  name_shortage(finding);
   finding.id = probe.id;
   finding.checked_at = finding.changed_at = std::chrono::system_clock::now();
   finding.duration = std::chrono::steady_clock::now() - begin;
