@@ -24,9 +24,32 @@ constexpr std::array<InitialNamespace, 3> initial_namespaces = {
      {"pid", "/proc/self/ns/pid", 0xEFFFFFFC},
      {"user", "/proc/self/ns/user", 0xEFFFFFFD}}};
 
-Hierarchy explain_missing_v2(const Result<std::string>& mountinfo) {
+// Where systemd, elogind and the container engines mount them beside each other. Without the table
+// of mounts these can be asked one by one.
+Hierarchy look_below_mount_point(const Host& host) {
+  constexpr std::uint64_t cgroup1_magic = 0x27e0eb;  // CGROUP_SUPER_MAGIC in linux/magic.h
   const std::string at = std::string{mount_point};
-  if (!mountinfo) return {Version::none, at + " is not a cgroup v2 file system", {}};
+  const auto has = [&host](const std::string& path, std::uint64_t magic) {
+    const auto file_system = host.file_system(path);
+    return file_system && file_system->magic == magic;
+  };
+  const bool v1 = has(at, cgroup1_magic) || has(at + "/systemd", cgroup1_magic) ||
+                  has(at + "/memory", cgroup1_magic) || has(at + "/pids", cgroup1_magic);
+  const std::string unified = at + "/unified";
+  if (has(unified, cgroup2_magic))
+    return {Version::hybrid,
+            "hybrid hierarchy: cgroup v2 at " + unified +
+                " gets only what the v1 controllers leave over",
+            {},
+            {},
+            unified};
+  if (v1) return {Version::v1, "cgroup v1 is mounted at " + at, {}};
+  return {Version::none, at + " is not a cgroup v2 file system", {}};
+}
+
+Hierarchy explain_missing_v2(const Host& host, const Result<std::string>& mountinfo) {
+  if (!mountinfo) return look_below_mount_point(host);
+  const std::string at = std::string{mount_point};
   const std::vector<parse::Mount> mounts = parse::mountinfo(*mountinfo);
   const auto v1 = std::find_if(mounts.begin(), mounts.end(), [&at](const parse::Mount& mount) {
     return mount.type == "cgroup" &&
@@ -96,7 +119,7 @@ Hierarchy find_hierarchy(const Host& host, const Result<std::string>& mountinfo)
                 errno_name(file_system.error().code) + "): /sys may be masked or not mounted",
             {},
             file_system.error()};
-  if (file_system->magic != cgroup2_magic) return explain_missing_v2(mountinfo);
+  if (file_system->magic != cgroup2_magic) return explain_missing_v2(host, mountinfo);
 
   Hierarchy hierarchy{Version::v2, "cgroup v2 is mounted at " + std::string{mount_point}, {}};
   if (!mountinfo) return hierarchy;
