@@ -86,8 +86,11 @@ Finding on(Subject& subject) {
   const auto granted = subject.host().access(path, W_OK | X_OK, As::effective_user);
   if (!granted) {
     const Error& error = granted.error();
-    Finding finding = answer(meaning_of(error), code_of(error),
-                             path + " is not for this user to write: " + describe(error));
+    const auto info = subject.host().stat(path);
+    const bool is_file = info && info->kind == FileKind::regular;
+    Finding finding = is_file ? no(ReasonCode::storage_missing, path + " is not a directory")
+                              : answer(meaning_of(error), code_of(error),
+                                       path + " is not for this user to write: " + describe(error));
     finding.evidence.push_back(failed("faccessat(" + path + ", W_OK | X_OK)", error));
     return finding;
   }
