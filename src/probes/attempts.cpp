@@ -38,6 +38,12 @@ bool was_blind(const Error& error) {
   return hidden && looked && error.path.starts_with("/proc/");
 }
 
+// Of a tmpfs: none of the directories that it could be mounted on is there.
+bool found_no_place(const Error& error) {
+  return error.op == "mount(tmpfs)" && error.path.empty() &&
+         error.code == std::errc::no_such_file_or_directory;
+}
+
 struct Cause {
   ReasonCode code = ReasonCode::refused;
   std::string explanation;  ///< continues the sentence
@@ -168,6 +174,9 @@ Finding refused(Finding claim, const Host& host, const Failure& failure, const s
   if (cause.code == ReasonCode::refused && was_blind(error))
     return verified(std::move(claim), Status::unknown, ReasonCode::unreadable,
                     what + " cannot be tried, as /proc is masked or not mounted: " + step);
+  if (found_no_place(error))
+    return verified(std::move(claim), Status::unknown, ReasonCode::needs_trial,
+                    what + " cannot be tried: there is no /tmp, /mnt or /run to mount a tmpfs on");
   if (cause.code == ReasonCode::refused && claim.status == Status::no) {
     // The claim has looked more closely at what stands in the way.
     const ReasonCode code = claim.code;
