@@ -124,7 +124,9 @@ class Session {
     const auto outcome =
         run_forked([&](int output) { verify_here(probe, order_, place, output); }, order_.deadline);
     if (!place.hangs)
-      (void)run_forked([&place](int) { remove_scratch(place.storage, place.name); }, tidying_limit);
+      (void)run_forked([&place](int) { remove_scratch(place.storage, place.name); }, tidying_limit,
+                       true);
+    if (asked_to_end()) return false;
     std::vector<Finding> findings;
     if (outcome) findings = findings_in(outcome->output);
     while (findings.size() < 2) findings.push_back(missing_answer(probe, outcome, order_.deadline));
@@ -161,6 +163,7 @@ class Session {
 
 int verify(const run::VerificationOrder& order) {
   const std::vector<Probe> probes = probes_for(order.storage);
+  end_forks_on_request();
   Session session{order};
   for (const std::string& id : order.ids) {
     const auto probe = std::find_if(probes.begin(), probes.end(),

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,12 @@ std::set<pid_t>& left_behind() {
   return pids;
 }
 
+// Readable once SIGTERM has come; none as long as that simply ends the process.
+UniqueFd& request_to_end() {
+  static UniqueFd signal;
+  return signal;
+}
+
 struct Fork {
   pid_t pid;
   UniqueFd handle;  ///< pidfd; none before Linux 5.3
@@ -50,6 +57,9 @@ Result<Fork> start(const std::function<void(int)>& work) {
     (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
     (void)::setpgid(0, 0);
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
     read = UniqueFd{};
     work(write.get());
     ::_exit(0);
@@ -70,7 +80,7 @@ void take_output(const Fork& fork, std::string& output) {
 }
 
 // Its end, not that of its output, is waited for: who it has left running may still hold that.
-void await(const Fork& fork, milliseconds limit, ForkOutcome& outcome) {
+void await(const Fork& fork, milliseconds limit, int request, ForkOutcome& outcome) {
   const auto end = Clock::now() + limit;
   while (true) {
     int status = 0;
@@ -79,14 +89,15 @@ void await(const Fork& fork, milliseconds limit, ForkOutcome& outcome) {
     if (reaped == fork.pid) outcome.status = status;
     const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());
     if (outcome.status || left.count() <= 0) return;
-    std::array<pollfd, 2> events{pollfd{fork.output.get(), POLLIN, 0},
-                                 pollfd{fork.handle.get(), POLLIN, 0}};
+    std::array<pollfd, 3> events{pollfd{fork.output.get(), POLLIN, 0},
+                                 pollfd{fork.handle.get(), POLLIN, 0}, pollfd{request, POLLIN, 0}};
     const bool blind = !fork.handle;
     (void)::poll(events.data(), events.size(),
                  static_cast<int>((blind ? std::min(left, glance) : left).count()));
     // A closed output would be ready for ever.
     if ((events[0].revents & (POLLIN | POLLHUP)) == POLLHUP)
-      ::poll(&events[1], 1, static_cast<int>((blind ? std::min(left, glance) : left).count()));
+      ::poll(&events[1], 2, static_cast<int>((blind ? std::min(left, glance) : left).count()));
+    if ((events[2].revents & POLLIN) != 0) return;
   }
 }
 
@@ -124,16 +135,34 @@ void end_orphans() {
 
 }  // namespace
 
-Result<ForkOutcome> run_forked(const std::function<void(int)>& work, milliseconds limit) {
+void end_forks_on_request() {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  // Blocked only when there is another way to notice it.
+  UniqueFd signal{::signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK)};
+  if (!signal) return;
+  ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+  request_to_end() = std::move(signal);
+  (void)::prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
+bool asked_to_end() {
+  pollfd event{request_to_end().get(), POLLIN, 0};
+  return ::poll(&event, 1, 0) > 0 && (event.revents & POLLIN) != 0;
+}
+
+Result<ForkOutcome> run_forked(const std::function<void(int)>& work, milliseconds limit,
+                               bool tidies) {
   std::erase_if(left_behind(), has_ended);
   auto fork = start(work);
   if (!fork) return fork.error();
   ForkOutcome outcome;
-  await(*fork, limit, outcome);
+  await(*fork, limit, tidies ? -1 : request_to_end().get(), outcome);
   outcome.timed_out = !outcome.status;
   if (outcome.timed_out) {
     kill_fork(*fork);
-    await(*fork, patience_with_the_killed, outcome);
+    await(*fork, patience_with_the_killed, -1, outcome);
     if (!outcome.status) left_behind().insert(fork->pid);
   }
   (void)::kill(-fork->pid, SIGKILL);  // its group, as long as anybody is in it

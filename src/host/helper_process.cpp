@@ -204,10 +204,18 @@ Result<std::optional<std::string>> HelperProcess::read_line(milliseconds limit) 
   }
 }
 
+void HelperProcess::ask_to_end() {
+  send(SIGTERM);
+}
+
 void HelperProcess::kill() {
+  send(SIGKILL);
+}
+
+void HelperProcess::send(int signal) {
   if (pid_ <= 0 || status_) return;
-  if (!handle_ || ::syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0) != 0)
-    (void)::kill(pid_, SIGKILL);  // not reaped yet, so still it
+  if (!handle_ || ::syscall(SYS_pidfd_send_signal, handle_.get(), signal, nullptr, 0) != 0)
+    (void)::kill(pid_, signal);  // not reaped yet, so still it
 }
 
 std::optional<int> HelperProcess::wait(milliseconds limit) {

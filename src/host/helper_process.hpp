@@ -34,6 +34,8 @@ class HelperProcess {
   /// `Fault::timed_out` when there is none within `limit`, EMSGSIZE for one that never ends.
   [[nodiscard]] Result<std::optional<std::string>> read_line(std::chrono::milliseconds limit);
 
+  /// SIGTERM: one that verifies ends what it tries, removes what that has made, and ends.
+  void ask_to_end();
   /// SIGKILL.
   void kill();
 
@@ -45,6 +47,8 @@ class HelperProcess {
  private:
   HelperProcess(pid_t pid, UniqueFd handle, UniqueFd output)
       : pid_(pid), handle_(std::move(handle)), output_(std::move(output)) {}
+
+  void send(int signal);
 
   pid_t pid_;
   UniqueFd handle_;  ///< pidfd

@@ -109,7 +109,7 @@ Result<std::vector<Verification>> Verifier::verify(const VerificationOrder& orde
   const bool cancelled = cancelled_;
   lock.unlock();
   // All has been said: it only has to end.
-  if (failure) helper->kill();
+  if (failure) helper->ask_to_end();
   auto status = helper->wait(patience_with_the_killed);
   if (!status) {
     helper->kill();
@@ -137,7 +137,7 @@ Result<std::vector<Verification>> Verifier::verify(const VerificationOrder& orde
 void Verifier::cancel() {
   const std::lock_guard lock{mutex_};
   cancelled_ = true;
-  if (running_ != nullptr) running_->kill();
+  if (running_ != nullptr) running_->ask_to_end();
 }
 
 }  // namespace surveyd::run

@@ -223,6 +223,14 @@ class Hangs(VerifyCase):
             below = with_descendants(daemon.pid)
             os.kill(daemon.pid, signal.SIGKILL)
         eventually(lambda: all(map(is_gone, below)), "the helper and its children are gone")
+        self.assertEqual(leftovers(self.storage), [])
+
+    def test_what_a_killed_helper_leaves_is_removed_by_the_next(self):
+        self.in_background(self.daemon)
+        helper = self.helper_of(self.daemon)
+        eventually(lambda: leftovers(self.storage), "a scratch directory")
+        os.kill(helper, signal.SIGKILL)
+        eventually(lambda: is_gone(helper), "the helper is gone")
         self.assertEqual(len(leftovers(self.storage)), 1)
         run("check", "--require", "overlayfs_rootfs_available", "--verified", "--storage",
             self.storage)

@@ -263,7 +263,7 @@ TEST(DeviceBpf, NeedsTheTreeOfVersion2) {
                                    "mount -t cgroup2 cgroup2 /sys/fs/cgroup"});
   machine.host.errors["/proc/self/mountinfo"] = EACCES;
   machine.host.errors[cgroup_root] = EACCES;
-  expect_answer(machine.ask(bpf), {Status::unknown, ReasonCode::unreadable});
+  expect_answer(machine.ask(bpf), {Status::unknown, ReasonCode::permission_denied});
 }
 
 }  // namespace

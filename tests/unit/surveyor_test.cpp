@@ -63,7 +63,7 @@ Finding play(Subject&) {
   return found("", Status::yes, "answered");
 }
 
-constexpr std::array<Probe, 3> probes = {
+const std::array<Probe, 3> probes = {
     {{"first", "", play<0>}, {"second", "", play<1>}, {"third", "", play<2>}}};
 
 // Both outlive every thread that was ever stuck.
