@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,8 @@ for name in etc usr var; do
   mount -t overlay -o lowerdir=/$name,upperdir=/mnt/$name/upper,workdir=/mnt/$name/work o /$name
 done"""
 TESTER = "remedied"
-ADD_TESTER = f"""useradd -u {STRANGER} -M {TESTER}
+ADD_TESTER = f"""groupadd -g {STRANGER} {TESTER}
+useradd -K UID_MAX={STRANGER} -u {STRANGER} -g {STRANGER} -M {TESTER}
 : >/etc/subuid; : >/etc/subgid"""
 # As grub-mkconfig composes the kernel's arguments on Debian, which reads *.cfg there.
 UPDATE_GRUB = """#!/bin/sh
@@ -165,7 +167,7 @@ class NoTunNode(Case):
         place = self.place(NO_NODE, CONTAINER)
         finding = self.refused(place, self.name, "device_missing")
         option = "--device /dev/net/tun"
-        self.text_of(finding, f"podman run or docker run {option}")
+        self.text_of(finding, f"docker run {option}")
         # What a runtime does for this option: the host's node, bind-mounted into the container.
         started = self.place(
             f"mount -t tmpfs tmpfs /mnt; touch /mnt/tun; mount --bind /dev/net/tun /mnt/tun\n"
@@ -176,7 +178,7 @@ class NoTunNode(Case):
 
     def test_a_node_of_root_alone_is_opened_to_all(self):
         place = self.place(device("/dev/net/tun", TUN, 600))
-        self.assert_mended(place, self.name, "permission_denied", who=ORDINARY)
+        self.assert_mended(place, self.name, "device_denied", who=ORDINARY)
 
     def test_what_is_no_device_is_replaced(self):
         for prepare in ("touch /dev/net/tun", "ln -s /dev/null /dev/net/tun"):
@@ -211,7 +213,7 @@ class NoNetAdmin(Case):
     def test_a_container_is_started_with_the_capability(self):
         place = self.place("", CONTAINER)
         finding = self.refused(place, self.name, self.code, who=self.DROPPED)
-        self.text_of(finding, "podman run or docker run --cap-add=NET_ADMIN")
+        self.text_of(finding, "docker run --cap-add=NET_ADMIN")
         # The option leaves the capability in the bounding set of the container's root.
         started = (*self.DROPPED[:1], "--bounding-set=-all,+net_admin")
         self.assert_yes(self.ask(place, self.name, who=started))
@@ -228,9 +230,8 @@ class NoUserNamespaces(Case):
     def test_the_limit_of_0_is_lifted_now_and_for_every_boot(self):
         # A sysctl of each user namespace: the machine keeps its own.
         prepare = "echo 0 >/proc/sys/user/max_user_namespaces"
-        place = self.place(
-            prepare, ("--user", "--map-root-user"), ("unshare", "-m", "sh", "-ec",
-            f'{OWN_FILES}\nexec "$@"', "sh"))
+        files = ("unshare", "-m", "sh", "-ec", f'{OWN_FILES}\nexec "$@"', "sh")
+        place = self.place(prepare, ("--user", "--map-root-user"), files)
         finding = self.refused(place, "user_namespaces", "disabled_by_sysctl")
         for options in ((), ("--verify",)):
             self.refused(place, "user_namespaces", "disabled_by_sysctl", options=options)
@@ -267,7 +268,7 @@ class Packages(Case):
             )
             Path(directory, "DEBIAN/control").write_text(control, encoding="ascii")
             archive = Path(self.directory, f"{package}-archive")
-            archive.mkdir()
+            archive.mkdir(exist_ok=True)
             subprocess.run(
                 ["dpkg-deb", "--build", "-Znone", directory, archive / f"{package}.deb"],
                 check=True,
@@ -339,7 +340,7 @@ class NoFuseOverlayfs(Packages):
 
     def test_a_device_of_root_alone_is_opened_to_all(self):
         place = self.place(device("/dev/fuse", FUSE, 600))
-        self.assert_mended(place, self.name, "permission_denied", who=ORDINARY)
+        self.assert_mended(place, self.name, "device_denied", who=ORDINARY)
 
     def test_a_device_that_is_missing_is_made(self):
         place = self.place("mount -t tmpfs -o mode=755 tmpfs /dev\nmknod /dev/null c 1 3")
@@ -355,7 +356,7 @@ class NoFuseOverlayfs(Packages):
         for mode in (600, 666):
             with self.subTest(mode):
                 place = self.place(device("/dev/fuse", FUSE, mode, "nodev"))
-                finding = self.refused(place, self.name, "permission_denied")
+                finding = self.refused(place, self.name, "device_denied")
                 if (finding["remedy"] or {}).get("command"):
                     self.paste(place, finding)
                     self.assert_yes(self.ask(place, self.name))
@@ -415,7 +416,8 @@ class ReadOnlyCgroups(Cgroups):
                 self.paste(place, finding)
                 self.assert_yes(self.ask(place, "cgroup_delegation"))
             finally:
-                daemon.terminate()
+                # nsenter may have started it as a child.
+                os.kill(with_descendants(daemon.pid)[-1], signal.SIGTERM)
 
 
 @needs_root
@@ -488,7 +490,7 @@ mount -t cgroup -o none,name=systemd none /sys/fs/cgroup/systemd"""
             f'GRUB_CMDLINE_LINUX="quiet {self.ARGUMENT}=0"',
             f'GRUB_CMDLINE_LINUX=""\nGRUB_CMDLINE_LINUX_DEFAULT="{self.ARGUMENT}=false quiet"',
             f"GRUB_CMDLINE_LINUX='{self.ARGUMENT}=0'",
-            'GRUB_DEFAULT=0',
+            "GRUB_DEFAULT=0",
         ):
             with self.subTest(before):
                 place = self.place_with_grub(before)

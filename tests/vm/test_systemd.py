@@ -22,12 +22,18 @@ from daemon import binary  # noqa: E402
 from in_guest import Guest, copy_libraries, main, suite_of  # noqa: E402
 
 V1 = "systemd.unified_cgroup_hierarchy=0"
+# What the remedy of a hybrid hierarchy names; the last one counts.
+V2 = "systemd.unified_cgroup_hierarchy=1"
 # systemd's arguments for the kernel, and the tests to run below them: one boot each.
 BOOTS = {
     "v2": ((), ("units", "containers", "subject")),
     "environments": ((), ("entered.V2",)),
     "v1": ((V1, "systemd.legacy_systemd_cgroup_controller=1"), ("legacy.V1", "entered.V1")),
-    "hybrid": ((V1,), ("legacy.Hybrid", "entered.Hybrid")),
+    "hybrid": ((V1,), ("legacy.Hybrid", "entered.Hybrid", "remedies.Hybrid")),
+    "remedies": (
+        (V1, V2),
+        ("remedies.Service", "remedies.Sysctls", "remedies.Podman", "remedies.Booted"),
+    ),
 }
 
 
