@@ -43,6 +43,7 @@ struct FileSystem {
   std::uint64_t magic = 0;  ///< statfs(2) `f_type`
   bool read_only = false;   ///< the mount or the file system is
   bool no_suid = false;     ///< programs on it get no privileges from their file
+  bool no_devices = false;  ///< device nodes on it do not open
 };
 
 /// CGROUP2_SUPER_MAGIC of linux/magic.h, and the tmpfs of hybrid hosts.

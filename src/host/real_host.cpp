@@ -237,7 +237,8 @@ Result<FileSystem> RealHost::file_system(PathRef path) const {
   }
   return FileSystem{.magic = static_cast<std::uint64_t>(status.f_type),
                     .read_only = (status.f_flags & ST_RDONLY) != 0,
-                    .no_suid = (status.f_flags & ST_NOSUID) != 0};
+                    .no_suid = (status.f_flags & ST_NOSUID) != 0,
+                    .no_devices = (status.f_flags & ST_NODEV) != 0};
 }
 
 Result<FileInfo> RealHost::try_open(PathRef path) const {

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "parse/mountinfo.hpp"
 #include "probes/answer.hpp"
 
 namespace surveyd::probes {
@@ -19,6 +20,16 @@ std::string option_of_runtime(Subject& subject, const std::string& option) {
   const std::string& runtime = subject.surroundings().runtime;
   if (runtime == "podman" || runtime == "docker") return runtime + " run " + option;
   return "podman run or docker run " + option;
+}
+
+// A service with PrivateDevices= or what implies it has a small tmpfs there; that of the machine is
+// a devtmpfs.
+bool has_private_dev(Subject& subject) {
+  const auto& text = subject.mountinfo();
+  if (!text) return false;
+  const auto mounts = parse::mountinfo(*text);
+  const parse::Mount* dev = parse::mount_at(mounts, "/dev");
+  return dev != nullptr && dev->type == "tmpfs";
 }
 
 }  // namespace
@@ -120,6 +131,11 @@ std::optional<Remedy> provide_device(Subject& subject, const std::string& path,
     case ENOENT:
     case ENOTDIR: {
       if (container) return Remedy{"Start the container with the device: " + option + ".", {}};
+      if (has_private_dev(subject))
+        if (auto remedy =
+                change_service(subject, "device", "Let the service see the devices of the machine.",
+                               "PrivateDevices=no"))
+          return remedy;
       const std::string directory = path.substr(0, path.rfind('/'));
       return Remedy{"Load the kernel module " + module + ", and make the node where none appears.",
                     "modprobe " + module + "; [ -e " + path + " ] || { mkdir -p " + directory +
@@ -130,6 +146,9 @@ std::optional<Remedy> provide_device(Subject& subject, const std::string& path,
     case ENXIO:
       return load_module(subject, module);
     case EACCES: {
+      const auto mount = subject.host().file_system(path);
+      if (mount && mount->no_devices)
+        return Remedy{"Mount what holds " + path + " without nodev.", {}};
       const auto info = subject.host().stat(path);
       const bool closed = info && (info->mode & 06) != 06;
       if (closed && !container)
@@ -159,9 +178,14 @@ Remedy boot_with_cgroup2(Subject& subject) {
         "argument cgroup_no_v1=all takes the controllers from v1. Then reboot.",
         {}};
   const bool grub = is_debian(subject) && subject.host().stat("/etc/default/grub");
-  return {"Boot with the kernel argument " + argument + (grub ? ": run this and reboot." : "."),
-          grub ? "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&" + argument +
-                     " /' /etc/default/grub && update-grub"
+  // systemd takes the last one, and these files are read after /etc/default/grub, which may have
+  // the opposite.
+  const std::string file = "/etc/default/grub.d/90-cgroup2.cfg";
+  return {"Boot with the kernel argument " + argument +
+              (grub ? ": run this and reboot." : " and without its opposite."),
+          grub ? "mkdir -p /etc/default/grub.d && echo "
+                 "'GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT " +
+                     argument + "\"' > " + file + " && update-grub"
                : std::string{}};
 }
 

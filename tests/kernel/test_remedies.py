@@ -357,9 +357,10 @@ class NoFuseOverlayfs(Packages):
             with self.subTest(mode):
                 place = self.place(device("/dev/fuse", FUSE, mode, "nodev"))
                 finding = self.refused(place, self.name, "device_denied")
-                if (finding["remedy"] or {}).get("command"):
-                    self.paste(place, finding)
-                    self.assert_yes(self.ask(place, self.name))
+                self.text_of(finding, "without nodev")
+                ended = place.run("mount", "-o", "remount,bind,dev", "/dev/fuse")
+                self.assertEqual(ended.returncode, 0, ended.stderr)
+                self.assert_yes(self.ask(place, self.name))
 
 
 class Cgroups(Case):

@@ -183,6 +183,13 @@ TEST(Claims, AboutTheTunDeviceSayHowToGetIt) {
        id,
        [](Machine& m) { m.become(1000), m.host.add_device("/dev/net/tun", 10, 200, 0600); },
        {Status::no, device_denied, "EACCES", "every user", "chmod 0666 /dev/net/tun"}},
+      {"closed, nodev",
+       id,
+       [](Machine& m) {
+         m.become(1000), m.host.add_device("/dev/net/tun", 10, 200, 0600);
+         m.host.mounts["/dev/net/tun"] = {.magic = tmpfs_magic, .no_devices = true};
+       },
+       {Status::no, device_denied, "EACCES", "without nodev"}},
       {"denied, service",
        id,
        [=](Machine& m) { in_service(m), m.host.errors[tun] = EPERM; },
