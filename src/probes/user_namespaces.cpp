@@ -96,10 +96,14 @@ void ask_apparmor(const Host& host, const Privilege& admin, Inquiry& inquiry) {
                     remedy);
 }
 
-// The kernel refuses these arguments with EINVAL before it asks for any permission.
-void ask_filter(const Host& host, Inquiry& inquiry) {
+// The kernel refuses these arguments with EINVAL before it asks for any permission; only Debian's
+// check of its sysctl comes before that.
+void ask_filter(const Host& host, const Privilege& admin, Inquiry& inquiry) {
   const int answered = host.answer_to_bad_call(KernelCall::unshare_user);
   if (answered == EINVAL) return;
+  if (answered == EPERM && admin.over_machine != Status::yes &&
+      read_sysctl(host, "kernel.unprivileged_userns_clone").value == 0)
+    return;
   const Error error = os_error(answered, "unshare");
   inquiry.saw(failed("unshare(CLONE_NEWUSER | 1)", error));
   inquiry.no(
@@ -121,7 +125,7 @@ Finding user_namespaces(Subject& subject) {
   ask_limit(host, inquiry);
   ask_debian(host, admin, inquiry);
   ask_apparmor(host, admin, inquiry);
-  ask_filter(host, inquiry);
+  ask_filter(host, admin, inquiry);
   return inquiry.conclude("this process may make user namespaces, as far as settings tell");
 }
 
