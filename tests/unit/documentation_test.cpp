@@ -1,6 +1,7 @@
 // What the documentation lists is what there is.
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <regex>
@@ -50,6 +51,20 @@ TEST(FindingsPage, SaysWhichFindingsCanBeVerified) {
   for (const Probe& probe : catalogue())
     if (probe.verify != nullptr) ids.push_back(probe.id);
   EXPECT_EQ(matches(table_of_findings(), R"(^\| `([^`]+)` \|[^|\n]+\|[^|\n]+\| *[^| \n])"), ids);
+}
+
+// Every code is expected by name somewhere: one that nothing can produce would never be.
+TEST(ReasonCodes, AreEachExpectedByATest) {
+  std::string tests;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator{std::string{SURVEYD_PROJECT} + "/tests"}) {
+    const auto extension = entry.path().extension();
+    if (extension == ".cpp" || extension == ".py")
+      tests += file(std::filesystem::relative(entry.path(), SURVEYD_PROJECT));
+  }
+  for (const ReasonCode code : reason_codes())
+    EXPECT_TRUE(std::regex_search(tests, std::regex{"\\b" + std::string{to_string(code)} + "\\b"}))
+        << to_string(code);
 }
 
 }  // namespace

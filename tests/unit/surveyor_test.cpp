@@ -162,6 +162,7 @@ void expect_timed_out(const Surveyor::Published& snapshot, std::string_view id) 
   const Finding& late = finding(snapshot, id);
   EXPECT_EQ(late.status, Status::unknown);
   EXPECT_TRUE(late.failed);
+  EXPECT_EQ(late.code, ReasonCode::timed_out);
   EXPECT_TRUE(late.reason.starts_with("timed out")) << late.reason;
 }
 
@@ -317,6 +318,7 @@ TEST_F(SurveyorTest, TurnsAnExceptionIntoUnknown) {
   const Finding& failed = finding(snapshot, "second");
   EXPECT_EQ(failed.status, Status::unknown);
   EXPECT_TRUE(failed.failed);
+  EXPECT_EQ(failed.code, ReasonCode::probe_failed);
   EXPECT_NE(failed.reason.find("out of luck"), std::string::npos);
   expect_answered(snapshot, "third");
 }
