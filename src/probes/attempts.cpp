@@ -195,8 +195,11 @@ Finding without_scratch(const Trial& trial, const std::string& what) {
   Finding finding = trial.claim;
   finding.evidence.push_back(evidence_of("not verified", error));
   if (finding.status == Status::no) return finding;
-  const ReasonCode code = code_of(error);
-  const bool is_refused = code == ReasonCode::permission_denied || code == ReasonCode::read_only;
+  const bool is_missing = error.code == std::errc::no_such_file_or_directory ||
+                          error.code == std::errc::not_a_directory;
+  const ReasonCode code = is_missing ? ReasonCode::storage_missing : code_of(error);
+  const bool is_refused =
+      is_missing || code == ReasonCode::permission_denied || code == ReasonCode::read_only;
   return verified(finding, is_refused ? Status::no : Status::unknown, code,
                   what + " needs a new directory there: " + describe_step(error));
 }

@@ -77,15 +77,17 @@ std::vector<Probe> probes_for(const std::vector<std::string>& storage_paths) {
   for (const Probe& probe : catalogue()) {
     if (probe.storage.empty()) {
       probes.push_back(probe);
+      if (!storage_paths.empty()) probes.back().storage = storage_paths.front();
       continue;
     }
-    for (const std::string& path : storage_paths) {
+    for (auto path = storage_paths.begin(); path != storage_paths.end(); ++path) {
+      if (std::find(storage_paths.begin(), path, *path) != path) continue;  // given twice
       Probe one = probe;
       const std::string stem = probe.id.substr(0, probe.id.size() - probe.storage.size());
-      one.storage = path;
-      one.id = stem + name_of(path);
+      one.storage = *path;
+      one.id = stem + name_of(*path);
       for (int again = 2; is_taken(one.id); ++again)
-        one.id = stem + name_of(path) + "_" + std::to_string(again);
+        one.id = stem + name_of(*path) + "_" + std::to_string(again);
       probes.push_back(one);
     }
   }

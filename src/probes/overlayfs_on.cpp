@@ -18,15 +18,18 @@ struct Unsuitable {
 
 // linux/magic.h. An upper layer needs d_type, whiteouts and extended attributes, and names that do
 // not change behind its back (Documentation/filesystems/overlayfs.rst).
-constexpr std::array<Unsuitable, 9> unsuitable = {{{0x6969, "nfs"},
-                                                   {0x794c7630, "overlayfs"},
-                                                   {0x65735546, "fuse"},
-                                                   {0x4d44, "vfat"},
-                                                   {0xf15f, "ecryptfs"},
-                                                   {0x517b, "smb"},
-                                                   {0xfe534d42, "smb2"},
-                                                   {0xff534d42, "cifs"},
-                                                   {0x01021997, "9p"}}};
+constexpr std::array<Unsuitable, 12> unsuitable = {{{0x6969, "nfs"},
+                                                    {0x794c7630, "overlayfs"},
+                                                    {0x65735546, "fuse"},
+                                                    {0x4d44, "vfat"},
+                                                    {0xf15f, "ecryptfs"},
+                                                    {0x517b, "smb"},
+                                                    {0xfe534d42, "smb2"},
+                                                    {0xff534d42, "cifs"},
+                                                    {0x01021997, "9p"},
+                                                    {0x9fa0, "proc"},
+                                                    {0x62656572, "sysfs"},
+                                                    {0x63677270, "cgroup2"}}};
 
 const char* unsuitable_name(std::uint64_t magic) {
   for (const Unsuitable& one : unsuitable)
