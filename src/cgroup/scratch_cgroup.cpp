@@ -141,7 +141,7 @@ Result<std::vector<std::string>> ScratchCgroup::controllers() const {
 
 Result<void> ScratchCgroup::enable(const std::string& controller) {
   const char* const file = "cgroup.subtree_control";
-  if (const auto written = inside_->write(file, "+" + controller); !written) return written;
+  if (auto written = inside_->write(file, "+" + controller); !written) return written;
   const auto text = inside_->read(file);
   if (!text) return text.error();
   const auto enabled = parse::words(*text);
@@ -158,7 +158,7 @@ bool ScratchCgroup::lists(int pid) const {
 
 Result<void> ScratchCgroup::take_in(int pid) {
   const std::string number = std::to_string(pid);
-  if (const auto moved = inside_->write("cgroup.procs", number); !moved) return moved;
+  if (auto moved = inside_->write("cgroup.procs", number); !moved) return moved;
   members_.push_back(pid);
   if (lists(pid)) return {};
   return Error{.code = Fault::not_read_back, .op = "write " + number, .path = "cgroup.procs"};
@@ -167,7 +167,7 @@ Result<void> ScratchCgroup::take_in(int pid) {
 // Linux before 5.14 has no cgroup.kill.
 Result<void> ScratchCgroup::kill_members() {
   for (const int pid : members_) {
-    const auto killed = place_->kill(pid, [this, pid] { return lists(pid); });
+    auto killed = place_->kill(pid, [this, pid] { return lists(pid); });
     if (!killed && !is(killed.error(), ESRCH)) return killed;
   }
   return {};
@@ -195,7 +195,7 @@ Result<void> ScratchCgroup::kill() {
 }
 
 Result<void> ScratchCgroup::remove() {
-  const auto removed = place_->remove_directory(name_);
+  auto removed = place_->remove_directory(name_);
   if (removed || is(removed.error(), ENOENT)) name_.clear();
   return removed;
 }
