@@ -33,7 +33,7 @@ void compare_modes(const char* what, Mode from, Mode to, const Survey& after,
 
 Survey conclude(Findings claims, SurveyRun run) {
   Findings findings = claims;
-  return conclude(std::move(claims), std::move(findings), run);
+  return conclude(std::move(claims), std::move(findings), std::move(run));
 }
 
 Survey conclude(Findings claims, Findings findings, SurveyRun run) {

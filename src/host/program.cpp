@@ -28,6 +28,7 @@ int become(const std::vector<std::string>& words, const std::string& directory,
            const UniqueFd& output) {
   if (!directory.empty() && ::chdir(directory.c_str()) != 0) return errno;
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   const UniqueFd nothing{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
