@@ -20,9 +20,9 @@ struct Probe {
   std::string summary;  ///< what "yes" means, for people
   Finding (*claim)(Subject& subject) = nullptr;
   Finding (*verify)(Trial& trial) = nullptr;  ///< null where there is nothing more to do
-  /// Of a probe that is asked once for each storage path: that path; of any other the first one, for
-  /// what it may need it for. In the catalogue itself `storage_path`, and the id ends in `<path>`, or
-  /// empty.
+  /// Of a probe that is asked once for each storage path: that path; of any other the first one,
+  /// for what it may need it for. In the catalogue itself `storage_path`, and the id ends in
+  /// `<path>`, or empty.
   std::string storage{};
 };
 
