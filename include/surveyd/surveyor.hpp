@@ -82,14 +82,10 @@ class Surveyor {
   /// The first survey, and the timer.
   void start();
 
-  /// A survey now, or the end of the one that runs (of the next one where `survey_afresh` was
-  /// called since it began): concurrent callers share it. `done` gets its snapshot, or the last
-  /// good one (null before the first) when it has none.
-  void survey(std::function<void(const Published&)> done = {});
-
   /// A survey that begins after this call: what has changed just now may have come too late for the
-  /// one that runs.
-  void survey_afresh();
+  /// one that runs. Callers who wait for the next one share it. `done` gets its snapshot, or the
+  /// last good one (null before the first) when it has none.
+  void survey(std::function<void(const Published&)> done = {});
 
   /// The generation of the last survey that has begun.
   [[nodiscard]] std::uint64_t begun() const { return generation_; }
@@ -129,8 +125,8 @@ class Surveyor {
   Published current_;
   std::uint64_t generation_ = 0;
   bool stopped_ = false;
-  bool again_ = false;
-  std::vector<std::function<void(const Published&)>> waiting_;
+  bool again_ = false;  ///< another survey is due when this one ends
+  std::vector<std::function<void(const Published&)>> waiting_;           ///< for the one that runs
   std::vector<std::function<void(const Published&)>> waiting_for_next_;
 };
 

@@ -30,7 +30,7 @@ void Repair::end(const Result<EnsureReport>& report) {
     spdlog::info("{} has been ensured again", report->container_parent);
   else
     spdlog::warn("the container parent cannot be repaired: {}", to_string(report.error()));
-  surveyor_.survey_afresh();
+  surveyor_.survey();
 }
 
 }  // namespace surveyd::cli

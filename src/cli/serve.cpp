@@ -216,7 +216,7 @@ int run(const Settings& settings) {
 
   Repair repair{context.get_executor(), tree, cgroup_worker, counters, surveyor};
   run::CgroupMonitor::Hooks hooks;
-  hooks.changed = [&surveyor] { surveyor.survey_afresh(); };
+  hooks.changed = [&surveyor] { surveyor.survey(); };
   hooks.lost = [&counters](const std::vector<std::string>& controllers) {
     for (const std::string& name : controllers) {
       spdlog::warn("the container parent has lost the controller {}", name);

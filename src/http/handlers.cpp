@@ -315,7 +315,7 @@ Task<Response> post_cgroups_ensure(Exchange& exchange) {
     warn_of_single_writer(report);
     if (service.ensured) service.ensured(report);
     // Nobody should have to wait for the timer to see what is delegated now.
-    if (report.changed) service.surveyor.survey_afresh();
+    if (report.changed) service.surveyor.survey();
     response = ok(json::ensured(report));
   }
   service.counters.cgroup_operation("ensure", result_label(response));

@@ -76,7 +76,7 @@ Surveyor::~Surveyor() {
 }
 
 void Surveyor::start() {
-  survey();
+  begin();
   schedule();
 }
 
@@ -84,20 +84,14 @@ void Surveyor::schedule() {
   interval_timer_.expires_after(settings_.interval);
   interval_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error || stopped_) return;
-    survey();
+    if (!run_) begin();
     schedule();
   });
 }
 
 void Surveyor::survey(std::function<void(const Published&)> done) {
   if (stopped_) return;
-  // Where a fresh one is due, the one that runs is not what the caller means by now.
-  if (done) (again_ ? waiting_for_next_ : waiting_).push_back(std::move(done));
-  if (!run_) begin();
-}
-
-void Surveyor::survey_afresh() {
-  if (stopped_) return;
+  if (done) (run_ ? waiting_for_next_ : waiting_).push_back(std::move(done));
   if (run_)
     again_ = true;
   else

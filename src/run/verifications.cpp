@@ -45,7 +45,6 @@ void Verifications::verify(Done done) {
 
 void Verifications::finish(const std::optional<Error>& failure) {
   if (failure) return answer(&*failure);
-  surveyor_.survey_afresh();
   surveyor_.survey([this](const auto&) { answer(nullptr); });
 }
 
