@@ -3,9 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <fstream>
+#include <iterator>
+#include <optional>
 #include <set>
+#include <string>
+#include <vector>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -16,6 +21,8 @@
 #include <unistd.h>
 
 #include "host/unique_fd.hpp"
+#include "parse/proc_status.hpp"
+#include "parse/words.hpp"
 
 namespace surveyd {
 namespace {
@@ -107,13 +114,38 @@ void kill_fork(const Fork& fork) {
     (void)::kill(fork.pid, SIGKILL);  // not reaped yet, so still it
 }
 
+// The number of a process of /proc for this process: /proc may be that of an outer pid namespace,
+// whose numbers stand for others here. NSpid has one number a level, the outermost first.
+std::optional<pid_t> number_here(pid_t in_proc) {
+  const auto numbers = [](const std::string& process) {
+    std::ifstream file{"/proc/" + process + "/status"};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    return parse::words(parse::status_field(text, "NSpid").value_or(""));
+  };
+  const std::size_t level = numbers("self").size();
+  if (level == 0) return in_proc;  // before Linux 4.1
+  const std::vector<std::string> of_process = numbers(std::to_string(in_proc));
+  if (of_process.size() < level) return std::nullopt;
+  const std::string& text = of_process[level - 1];
+  pid_t pid = 0;
+  (void)std::from_chars(text.data(), text.data() + text.size(), pid);
+  return pid > 0 ? std::optional{pid} : std::nullopt;
+}
+
+bool is_child(pid_t pid) {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 // The children of this process besides those that were given up: orphans that came to it as the
 // nearest subreaper, once the fork is over.
 std::vector<pid_t> orphans() {
   std::vector<pid_t> pids;
   std::ifstream children{"/proc/thread-self/children"};
-  for (pid_t pid = 0; children >> pid;)
-    if (!left_behind().contains(pid)) pids.push_back(pid);
+  for (pid_t in_proc = 0; children >> in_proc;) {
+    const auto pid = number_here(in_proc);
+    if (pid && is_child(*pid) && !left_behind().contains(*pid)) pids.push_back(*pid);
+  }
   return pids;
 }
 
