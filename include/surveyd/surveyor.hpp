@@ -126,7 +126,7 @@ class Surveyor {
   std::uint64_t generation_ = 0;
   bool stopped_ = false;
   bool again_ = false;  ///< another survey is due when this one ends
-  std::vector<std::function<void(const Published&)>> waiting_;           ///< for the one that runs
+  std::vector<std::function<void(const Published&)>> waiting_;  ///< for the one that runs
   std::vector<std::function<void(const Published&)>> waiting_for_next_;
 };
 
