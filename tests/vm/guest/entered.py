@@ -19,7 +19,7 @@ CAPABLE = "vm-setcap-netadmin-user"
 # Of its root file system there is only /opt.
 BARE = "vm-bwrap-nosys"
 # Its user can write nowhere else.
-TMPFS_ALONE = "vm-bwrap-user-unshare-all"
+TMPFS_ALONE = ("vm-bwrap-user-unshare-all", "hyb-bwrap-root-unshare-all")
 # In user namespaces, with a tmpfs at /tmp.
 ON_DISK = ("vm-nspawn-unified-privusers", "vm-podman-systemd-always")
 UNIFIED = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
@@ -45,11 +45,14 @@ class UnderSystemd(EnvironmentsCase):
         ("vm-chroot-bare", "has_cap_net_admin"): (True, WITHOUT_PROC),
         (CAPABLE, "overlayfs_rootfs_available"): ("yes (verified)", NOT_DUMPABLE),
         (CAPABLE, "fuse_overlayfs_rootfs_available"): ("yes (verified)", NOT_DUMPABLE),
-        (TMPFS_ALONE, "overlayfs_rootfs_available"): (
-            "no (verified)",
-            "the mount alone was recorded: what an overlay notes in a user namespace, the tmpfs of"
-            " Linux 6.1 cannot hold",
-        ),
+        **{
+            (name, "overlayfs_rootfs_available"): (
+                "no (verified)",
+                "the mount alone was recorded: what an overlay notes in a user namespace, the"
+                " tmpfs of Linux 6.1 cannot hold",
+            )
+            for name in TMPFS_ALONE
+        },
     }
 
     def prefix(self, row):
