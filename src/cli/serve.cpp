@@ -21,7 +21,9 @@
 #include "cli/subject_source.hpp"
 #include "host/process_usage.hpp"
 #include "host/real_host.hpp"
+#include "host/secret_file.hpp"
 #include "http/server.hpp"
+#include "http/tls.hpp"
 #include "json/documents.hpp"
 #include "json/findings.hpp"
 #include "run/cgroup_monitor.hpp"
@@ -35,9 +37,8 @@ constexpr int cannot_start = 2;
 
 // A connection takes one descriptor, and a service manager's soft limit is often 1,024. What
 // surveys, logs and cgroup operations need stays free.
-http::Limits limits_within_descriptors() {
+http::Limits within_descriptors(http::Limits limits) {
   constexpr rlim_t kept_free = 64;
-  http::Limits limits;
   rlimit descriptors{};
   if (::getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return limits;
   descriptors.rlim_cur = descriptors.rlim_max;
@@ -60,7 +61,23 @@ struct StartFailure : std::runtime_error {
                      " " + error.path + ")");
 }
 
-void open_tcp(http::Server& server, const std::string& text, bool remote, bool optional) {
+http::RemoteRules remote_rules(const Settings& settings) {
+  return {.hosts = settings.allow_host,
+          .encrypted = !settings.tls.certificate.empty(),
+          .knows_clients = !settings.tls.client_authorities.empty()};
+}
+
+void open_remote(http::Server& server, const std::string& text, const http::RemoteRules& rules) {
+  auto socket = listen_tcp(*parse_tcp_address(text));
+  if (!socket) fail(text, socket.error());
+  const auto bound = bound_address(socket->get());
+  if (!bound) fail(text, bound.error());
+  spdlog::info("listening on {}, reads only", server.add_remote(std::move(*socket), *bound, rules));
+  if (!rules.encrypted)
+    spdlog::warn("{} is not encrypted and answers to everybody who can reach it", text);
+}
+
+void open_loopback(http::Server& server, const std::string& text, bool optional) {
   const auto wanted = parse_tcp_address(text);
   auto socket = listen_tcp(*wanted);
   if (!socket) {
@@ -73,9 +90,7 @@ void open_tcp(http::Server& server, const std::string& text, bool remote, bool o
   }
   const auto bound = bound_address(socket->get());
   if (!bound) fail(text, bound.error());
-  spdlog::info("listening on {}{}", server.add_tcp(std::move(*socket), *bound, remote),
-               remote ? ", reads only" : "");
-  if (remote) spdlog::warn("{} is not encrypted and answers to everybody who can reach it", text);
+  spdlog::info("listening on {}", server.add_loopback(std::move(*socket), *bound));
 }
 
 /// The path that is served, empty when there is none.
@@ -99,12 +114,54 @@ std::string open_unix(http::Server& server, const Settings& settings) {
 void open_listeners(http::Server& server, http::Service& service, const Settings& settings) {
   if (settings.listen.empty())
     for (const char* address : default_listen)
-      open_tcp(server, address, false, std::string_view{address}.starts_with('['));
+      open_loopback(server, address, std::string_view{address}.starts_with('['));
   for (const std::string& address : settings.listen)
-    if (address != no_listener) open_tcp(server, address, false, false);
-  for (const std::string& address : settings.listen_remote) open_tcp(server, address, true, false);
+    if (address != no_listener) open_loopback(server, address, false);
+  for (const std::string& address : settings.listen_remote)
+    open_remote(server, address, remote_rules(settings));
   service.unix_socket = open_unix(server, settings);
 }
+
+/// The files behind --token-file and --tls-…, which SIGHUP reads again.
+class Credentials {
+ public:
+  Credentials(const Settings& settings, http::Service& service, http::Server& server)
+      : settings_(settings), service_(service), server_(server) {}
+
+  void load_or_fail() {
+    if (const auto loaded = load(); !loaded) throw StartFailure(describe(loaded.error()));
+  }
+
+  /// What cannot be read leaves what was read before.
+  void reload() {
+    if (const auto loaded = load(); !loaded)
+      spdlog::error("{}; what was read before still holds", describe(loaded.error()));
+  }
+
+ private:
+  Result<void> load() {
+    if (!settings_.token_file.empty()) {
+      auto token = read_secret(settings_.token_file);
+      if (!token) return token.error();
+      service_.token = std::move(*token);
+    }
+    if (!settings_.tls.certificate.empty()) {
+      auto tls = http::load_tls(settings_.tls);
+      if (!tls) return tls.error();
+      server_.use_tls(std::move(*tls));
+    }
+    return {};
+  }
+
+  static std::string describe(const Error& error) {
+    return "cannot " + error.op + " " + error.path + ": " +
+           (error.detail.empty() ? error.code.message() : error.detail);
+  }
+
+  const Settings& settings_;
+  http::Service& service_;
+  http::Server& server_;
+};
 
 std::optional<ino_t> inode_of(const std::string& path) {
   struct stat status {};
@@ -151,7 +208,8 @@ int run(const Settings& settings) {
   const ContainerPlan plan = container_plan(settings);
   CgroupTree tree{host, plan};
   CgroupTree readable_tree{host, plan};
-  http::Access access{tree};
+  http::Access access{tree, settings.access};
+  http::Access readers{readable_tree, settings.access};
   run::Worker cgroup_worker{"cgroups"};
   run::Worker cgroup_reader{"cgroups-read"};
   run::Reaper reaper{context.get_executor(), tree, cgroup_worker};
@@ -200,12 +258,13 @@ int run(const Settings& settings) {
                                    json::parse_finding, results};
 
   http::Service service{surveyor,
-                        {tree, cgroup_worker, readable_tree, cgroup_reader, reaper},
+                        {tree, cgroup_worker, readable_tree, cgroup_reader, readers, reaper},
                         access,
                         counters,
-                        limits_within_descriptors()};
+                        within_descriptors(settings.limits),
+                        settings.access};
   CgroupTree subject_tree{host, plan};
-  http::Access subject_access{subject_tree};
+  http::Access subject_access{subject_tree, settings.access};
   run::Worker subject_worker{"subjects"};
   run::SubjectSurveyor subject_surveyor{json::parse_finding};
   http::Subjects subjects{subject_access, subject_worker, subject_surveyor, settings.storage, plan};
@@ -236,12 +295,14 @@ int run(const Settings& settings) {
     monitor->ensured(report, surveyor.begun());
   };
   http::Server server{context, service};
+  Credentials{settings, service, server}.load_or_fail();
   open_listeners(server, service, settings);
   const auto unix_inode = inode_of(service.unix_socket);
 
   std::function<void()> await_hangup = [&] {
     surveys.async_wait([&](const boost::system::error_code& error, int) {
       if (error) return;
+      Credentials{settings, service, server}.reload();
       surveyor.survey();
       await_hangup();
     });

@@ -7,6 +7,8 @@
 #include <iostream>
 
 #include <CLI/CLI.hpp>
+#include <grp.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <surveyd/container_id.hpp>
@@ -78,6 +80,33 @@ std::string check_unit(const std::string& name) {
   return is_service_name(name) ? std::string{} : "\"" + name + "\" is not the name of a service";
 }
 
+// As a number, or as the name of an account.
+template <class Account>
+CLI::Validator id_validator(const Account* (*find)(const char*), unsigned (*id)(const Account&),
+                            const char* what) {
+  return CLI::Validator{[find, id, what](std::string& text) {
+                          const bool is_number =
+                              !text.empty() &&
+                              text.find_first_not_of("0123456789") == std::string::npos;
+                          if (is_number) return std::string{};
+                          const Account* account = find(text.c_str());
+                          if (account == nullptr) return "there is no " + (what + (" " + text));
+                          text = std::to_string(id(*account));
+                          return std::string{};
+                        },
+                        ""};
+}
+
+CLI::Validator user_id() {
+  return id_validator<passwd>([](const char* name) -> const passwd* { return ::getpwnam(name); },
+                              [](const passwd& user) { return user.pw_uid; }, "user");
+}
+
+CLI::Validator group_id() {
+  return id_validator<group>([](const char* name) -> const group* { return ::getgrnam(name); },
+                             [](const group& one) { return one.gr_gid; }, "group");
+}
+
 CLI::Validator validator(std::string (*check)(const std::string&)) {
   return CLI::Validator{[check](std::string& text) { return check(text); }, ""};
 }
@@ -97,7 +126,39 @@ class Parser {
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
 
  private:
+  void add_access();
+  void add_limits();
   void check_findings() const;
+  void check_together() const;
+
+  /// One that can be given several times, or with commas.
+  template <class T>
+  CLI::Option* list_setting(const std::string& name, std::vector<T>& target,
+                            const std::string& help) {
+    return setting(name, target, help)
+        ->delimiter(',')
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  }
+
+  void limit_setting(const std::string& name, std::size_t& target, const std::string& help,
+                     std::size_t least, std::size_t most) {
+    setting(name, target, help + " [" + std::to_string(target) + "]")
+        ->check(CLI::Range(least, most))
+        ->type_name("N");
+  }
+
+  void deadline_setting(const std::string& name, std::chrono::milliseconds& target,
+                        const std::string& help) {
+    const auto usual = std::chrono::duration_cast<std::chrono::seconds>(target);
+    names_.push_back(name);
+    app_.add_option_function<unsigned>(
+            "--" + name, [&target](unsigned seconds) { target = std::chrono::seconds{seconds}; },
+            help + " [" + std::to_string(usual.count()) + "]")
+        ->envname(variable_of(name))
+        ->check(CLI::Range(1U, 3600U))
+        ->type_name("SECONDS");
+  }
 
   template <class T>
   CLI::Option* setting(const std::string& name, T& target, const std::string& help) {
@@ -114,6 +175,8 @@ class Parser {
   Settings settings_;
   unsigned interval_ = 30;
   std::string unix_socket_;
+  std::string tcp_mutations_ = "owner";
+  std::string read_access_ = "all";
   CLI::Option* unix_option_ = nullptr;
   std::string config_;
   std::vector<std::string> names_;
@@ -126,25 +189,21 @@ Parser::Parser() {
       ->envname("SURVEYD_CONFIG")
       ->type_name("FILE");
 
-  setting("listen", settings_.listen,
-          "Loopback address to serve on, repeatable, \"none\" for none "
-          "[127.0.0.1:9847, [::1]:9847]")
-      ->delimiter(',')
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+  list_setting("listen", settings_.listen,
+               "Loopback address to serve on, repeatable, \"none\" for none "
+               "[127.0.0.1:9847, [::1]:9847]")
       ->check(validator(check_loopback))
       ->type_name("ADDR:PORT");
-  setting("listen-remote", settings_.listen_remote,
-          "Any other address to serve on, reads only, repeatable")
-      ->delimiter(',')
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+  list_setting("listen-remote", settings_.listen_remote,
+               "Any other address to serve on, reads only, repeatable")
       ->check(validator(check_address))
       ->type_name("ADDR:PORT");
   unix_option_ = setting("unix-socket", unix_socket_,
                          std::string{"Unix socket to serve on, \"none\" for none ["} +
                              default_unix_socket + "]")
                      ->type_name("PATH");
+  add_access();
+  add_limits();
   setting("interval", interval_, "Seconds between surveys [30]")
       ->check(CLI::Range(1U, 86400U))
       ->type_name("SECONDS");
@@ -161,12 +220,9 @@ Parser::Parser() {
   app_.add_flag("--repair", settings_.repair,
                 "Delegate controllers again that the container parent has lost")
       ->envname(variable_of("repair"));
-  setting(
+  list_setting(
       "storage", settings_.storage,
       std::string{"Directory that containers are stored in, repeatable ["} + default_storage + "]")
-      ->delimiter(',')
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->check(validator(check_storage))
       ->type_name("PATH");
   names_.emplace_back("allow-module-loading");
@@ -232,6 +288,82 @@ Parser::Parser() {
                    "Those of them that can be tried have to be yes when they are");
 }
 
+void Parser::add_access() {
+  list_setting("allow-host", settings_.allow_host,
+               "Host names that remote clients may ask for, repeatable [any]")
+      ->type_name("NAME");
+  setting("tls-cert", settings_.tls.certificate,
+          "Serve remote listeners with TLS: the certificate and its chain")
+      ->type_name("FILE");
+  setting("tls-key", settings_.tls.key, "The key of that certificate")->type_name("FILE");
+  setting("tls-client-ca", settings_.tls.client_authorities,
+          "Take remote clients only with a certificate of one of these authorities")
+      ->type_name("FILE");
+  setting("tcp-mutations", tcp_mutations_,
+          "Who may change something over loopback TCP: the owner of the socket (root or "
+          "surveyd's user), who has the token, nobody: owner, token, off [owner]")
+      ->check(CLI::IsMember({"owner", "token", "off"}).description(""))
+      ->type_name("WHO");
+  setting("token-file", settings_.token_file,
+          "The token for --tcp-mutations=token: one line, mode 0600")
+      ->type_name("FILE");
+  setting("read-access", read_access_,
+          "Who may read: all, or owner for those only who may change something [all]")
+      ->check(CLI::IsMember({"all", "owner"}).description(""))
+      ->type_name("WHO");
+  list_setting("allow-uid", settings_.access.uids,
+               "User who may change something over the Unix socket, repeatable")
+      ->transform(user_id())
+      ->type_name("USER");
+  list_setting("allow-gid", settings_.access.gids,
+               "Group whose members may change something over the Unix socket, repeatable")
+      ->transform(group_id())
+      ->type_name("GROUP");
+}
+
+void Parser::add_limits() {
+  http::Limits& limits = settings_.limits;
+  constexpr std::size_t mebibyte = 1024 * 1024;
+  limit_setting("max-head-bytes", limits.head_bytes, "Bytes of a request's head", 256,
+                http::most_input);
+  limit_setting("max-body-bytes", limits.body_bytes, "Bytes of a request's body", 64, mebibyte);
+  limit_setting("max-request-bytes", limits.request_bytes,
+                "Bytes of a request on the wire, with chunk extensions and trailers", 1024,
+                4 * mebibyte);
+  limit_setting("max-requests", limits.requests_per_connection, "Requests of a connection", 1,
+                1000 * mebibyte);
+  limit_setting("max-connections", limits.connections, "Connections at a time", 8, mebibyte);
+  limit_setting("unix-connections", limits.unix_connections, "Of these, kept for the Unix socket",
+                0, mebibyte);
+  deadline_setting("head-deadline", limits.head_deadline,
+                   "Seconds from a request's first byte to the end of its head");
+  deadline_setting("body-deadline", limits.body_deadline, "Seconds more for its body");
+  deadline_setting("write-deadline", limits.write_deadline,
+                   "Seconds within which an answer has to be taken");
+  deadline_setting("idle-deadline", limits.idle_deadline, "Seconds between two requests");
+}
+
+// What only makes sense together, or not at all.
+void Parser::check_together() const {
+  const auto refuse = [](const char* option, const char* why) {
+    throw CLI::ValidationError(option, why);
+  };
+  const bool by_token = settings_.access.tcp_mutations == http::TcpMutations::token;
+  if (by_token && settings_.token_file.empty())
+    refuse("--tcp-mutations", "token needs a --token-file");
+  if (!by_token && !settings_.token_file.empty())
+    refuse("--token-file", "needs --tcp-mutations token");
+  if (settings_.tls.certificate.empty() != settings_.tls.key.empty())
+    refuse("--tls-cert", "and --tls-key go together");
+  if (settings_.tls.certificate.empty() && !settings_.tls.client_authorities.empty())
+    refuse("--tls-client-ca", "needs --tls-cert");
+  const http::Limits& limits = settings_.limits;
+  if (limits.unix_connections >= limits.connections)
+    refuse("--unix-connections", "has to be less than --max-connections");
+  if (limits.request_bytes < limits.head_bytes + limits.body_bytes)
+    refuse("--max-request-bytes", "has to be at least --max-head-bytes and --max-body-bytes");
+}
+
 // Which findings there are depends on the storage paths.
 void Parser::check_findings() const {
   const std::vector<Probe> probes = probes_for(settings_.storage);
@@ -249,7 +381,12 @@ Settings Parser::parse(int argc, const char* const* argv) {
   if (unix_option_->count() > 0)
     settings_.unix_socket = unix_socket_ == no_listener ? std::string{} : unix_socket_;
   if (settings_.storage.empty()) settings_.storage = {default_storage};
+  settings_.access.owner_reads = read_access_ == "owner";
+  settings_.access.tcp_mutations = tcp_mutations_ == "token" ? http::TcpMutations::token
+                                   : tcp_mutations_ == "off" ? http::TcpMutations::off
+                                                             : http::TcpMutations::owner;
   check_findings();
+  check_together();
   if (settings_.subject_pid != 0 && !settings_.subject_unit.empty())
     throw CLI::ValidationError("--subject-unit", "cannot go with --subject-pid: which of them?");
   if (settings_.pid != 0 && settings_.verify)

@@ -9,6 +9,10 @@
 #include <surveyd/cgroup_tree.hpp>
 #include <surveyd/mode.hpp>
 
+#include "http/access_rules.hpp"
+#include "http/limits.hpp"
+#include "http/tls_files.hpp"
+
 namespace surveyd::cli {
 
 enum class Command { serve, survey, explain, check };
@@ -19,7 +23,12 @@ struct Settings {
 
   std::vector<std::string> listen;         ///< loopback addresses; empty: the default ones
   std::vector<std::string> listen_remote;  ///< addresses for reads only
+  std::vector<std::string> allow_host;     ///< there; empty: any
+  http::TlsFiles tls;                      ///< there
   std::optional<std::string> unix_socket;  ///< empty text: none; not set: the default one
+  http::AccessRules access;
+  std::string token_file;  ///< empty: none
+  http::Limits limits;
   std::chrono::seconds interval{30};
   std::string cgroup_name = "zlayer";
   std::string cgroup_base;  ///< absolute cgroup path; empty: the root

@@ -128,18 +128,43 @@ Result<SocketOwner> SocketDiagnosis::find_peer(const TcpConnection& ours) {
   }
 }
 
+namespace {
+
+std::vector<unsigned> peer_groups(int socket) {
+  // Of most users this is all, and then it is one call.
+  std::vector<gid_t> groups(16);
+  auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  int done = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+  if (done != 0 && errno == ERANGE) {  // then it says how many there are
+    groups.resize(size / sizeof(gid_t));
+    done = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+  }
+  groups.resize(done == 0 ? size / sizeof(gid_t) : 0);
+  return {groups.begin(), groups.end()};
+}
+
+unsigned overflow_id(const char* path) {
+  unsigned id = 65534;  // the kernel's default, and what a masked /proc leaves us with
+  std::ifstream{path} >> id;
+  return id;
+}
+
+}  // namespace
+
 Result<UnixPeer> unix_peer(int socket) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
     return last_error("getsockopt(SO_PEERCRED)");
-  return UnixPeer{credentials.pid, credentials.uid};
+  return UnixPeer{credentials.pid, credentials.uid, credentials.gid, peer_groups(socket)};
 }
 
 unsigned overflow_uid() {
-  unsigned uid = 65534;  // the kernel's default, and what a masked /proc leaves us with
-  std::ifstream{"/proc/sys/kernel/overflowuid"} >> uid;
-  return uid;
+  return overflow_id("/proc/sys/kernel/overflowuid");
+}
+
+unsigned overflow_gid() {
+  return overflow_id("/proc/sys/kernel/overflowgid");
 }
 
 }  // namespace surveyd

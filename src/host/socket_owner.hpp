@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include <surveyd/error.hpp>
 
@@ -49,15 +50,20 @@ class SocketDiagnosis {
   std::uint32_t sequence_ = 0;
 };
 
-/// Who is at the other end of a Unix socket (SO_PEERCRED), at the time it connected.
+/// Who is at the other end of a Unix socket (SO_PEERCRED, SO_PEERGROUPS), at the time it connected.
 struct UnixPeer {
   int pid = 0;
   unsigned uid = 0;
+  unsigned gid = 0;
+  std::vector<unsigned> groups;  ///< supplementary ones; empty before Linux 4.13
 };
 
 [[nodiscard]] Result<UnixPeer> unix_peer(int socket);
 
 /// `/proc/sys/kernel/overflowuid`: what a uid without a mapping here looks like.
 [[nodiscard]] unsigned overflow_uid();
+
+/// The same of groups.
+[[nodiscard]] unsigned overflow_gid();
 
 }  // namespace surveyd

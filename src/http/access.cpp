@@ -4,9 +4,11 @@
 #include <array>
 
 #include <boost/beast/core/string.hpp>
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include "http/problem.hpp"
+#include "http/rejection.hpp"
 
 namespace surveyd::http {
 namespace {
@@ -59,8 +61,11 @@ std::optional<Response> refuse_host(const Request& request, const Listener& list
   const bool target_fits =
       authority_of_target.empty() || is_allowed_host(authority_of_target, listener);
   if (host_fits && target_fits) return std::nullopt;
-  return problem(421, "wrong-host",
-                 "this server answers to localhost, 127.0.0.1 and [::1] with its port only");
+  return rejected("wrong_host", problem(421, "wrong-host",
+                                        listener.transport == Transport::remote
+                                            ? "this listener answers to the hosts of --allow-host"
+                                            : "this server answers to localhost, 127.0.0.1 and "
+                                              "[::1] with its port only"));
 }
 
 std::optional<Response> refuse_borrowed(const Request& request, const std::string& unix_socket) {
@@ -69,72 +74,123 @@ std::optional<Response> refuse_borrowed(const Request& request, const std::strin
                           : "call surveyd directly, at best through its socket " + unix_socket;
   for (const HeaderField& header : request) {
     if (is_browser_mark(header.name))
-      return problem(403, "browser",
-                     "requests with " + std::string{header.name} +
-                         " come from a browser, and a page must not change this machine; " +
-                         instead);
+      return rejected(
+          "browser",
+          problem(403, "browser",
+                  "requests with " + std::string{header.name} +
+                      " come from a browser, and a page must not change this machine; " + instead));
     if (is_proxy_mark(header.name))
-      return problem(403, "proxy",
-                     "requests with " + std::string{header.name} +
-                         " come through a proxy, whose identity proves nothing; " + instead);
+      return rejected(
+          "proxy", problem(403, "proxy",
+                           "requests with " + std::string{header.name} +
+                               " come through a proxy, whose identity proves nothing; " + instead));
   }
   const bool foreign_type =
       std::any_of(request.begin(), request.end(), [](const HeaderField& header) {
         return header.known == field::content_type && !is_json(header.value);
       });
   if (foreign_type)
-    return problem(415, "unsupported-media-type",
-                   "the body has to be application/json: with curl use --json, as -d alone "
-                   "sends a form");
+    return rejected("media_type",
+                    problem(415, "unsupported-media-type",
+                            "the body has to be application/json: with curl use --json, as -d "
+                            "alone sends a form"));
   return std::nullopt;
 }
 
-Access::Access(CgroupTree& tree)
-    : tree_(tree), own_uid_(::geteuid()), overflow_uid_(overflow_uid()) {}
+bool carries_token(const Request& request, std::string_view token) {
+  const HeaderField* authorization = request.find(field::authorization);
+  if (authorization == nullptr || token.empty()) return false;
+  constexpr std::string_view scheme = "Bearer ";
+  std::string_view given = authorization->value;
+  if (!starts_with_ignoring_case(given, scheme)) return false;
+  given.remove_prefix(scheme.size());
+  return given.size() == token.size() &&
+         ::CRYPTO_memcmp(given.data(), token.data(), token.size()) == 0;
+}
 
-Verdict Access::judge_uid(unsigned uid) const {
+Access::Access(CgroupTree& tree, const AccessRules& rules)
+    : tree_(tree),
+      rules_(rules),
+      own_uid_(::geteuid()),
+      overflow_uid_(overflow_uid()),
+      overflow_gid_(overflow_gid()) {}
+
+Verdict Access::may_mutate(const Caller& caller) {
+  return may_ask(caller, nullptr);
+}
+
+Verdict Access::may_read(const Caller& caller) {
+  if (!rules_.owner_reads) return {.allowed = true, .uid = {}, .why = {}};
+  if (caller.listener->transport != Transport::remote) return may_mutate(caller);
+  const bool has_token = rules_.tcp_mutations == TcpMutations::token && caller.has_token;
+  if (has_token || caller.listener->knows_clients) return {.allowed = true, .uid = {}, .why = {}};
+  return refused("reads are for those who are known, and nobody is over this listener");
+}
+
+Verdict Access::may_ask(const Caller& caller, const Owns& owns) {
+  switch (caller.listener->transport) {
+    case Transport::remote:
+      return refused("a remote listener serves reads only");
+    case Transport::loopback:
+      return judge_tcp(caller, owns);
+    case Transport::unix_socket:
+      break;
+  }
+  return judge_unix(*caller.peer, owns);
+}
+
+// `may_change`: root and the daemon's user may as such, not only as owners.
+Verdict Access::judge_uid(unsigned uid, bool may_change, const Owns& owns) const {
   // The overflow uid stands for everybody who has no name in our user namespace.
   if (uid == overflow_uid_)
     return refused("user id " + std::to_string(uid) +
                        " stands for every user without a mapping in this user namespace",
                    uid);
-  if (uid == 0 || uid == own_uid_) return {.allowed = true, .uid = uid, .why = {}};
-  return refused("user id " + std::to_string(uid) + " is neither root nor surveyd's own", uid);
+  const bool is_ours = uid == 0 || uid == own_uid_;
+  if ((is_ours && may_change) || (owns && owns(uid)))
+    return {.allowed = true, .uid = uid, .why = {}};
+  return refused("user id " + std::to_string(uid) +
+                     (is_ours ? " has to come through the Unix socket"
+                              : " is neither root nor surveyd's own") +
+                     (owns ? ", nor the owner of the process" : ""),
+                 uid);
 }
 
-Verdict Access::may_mutate(const Listener& listener, const Peer& peer) {
-  return judge_peer(listener, peer, [this](unsigned uid) { return judge_uid(uid); });
-}
-
-Verdict Access::may_ask(const Listener& listener, const Peer& peer,
-                        const std::function<bool(unsigned uid)>& owns) {
-  return judge_peer(listener, peer, [this, &owns](unsigned uid) {
-    Verdict verdict = judge_uid(uid);
-    if (verdict.allowed || uid == overflow_uid_) return verdict;
-    if (owns(uid)) return Verdict{.allowed = true, .uid = uid, .why = {}};
-    verdict.why += ", nor the owner of the process";
-    return verdict;
-  });
-}
-
-Verdict Access::judge_peer(const Listener& listener, const Peer& peer, const Judge& judge) {
-  switch (listener.transport) {
-    case Transport::remote:
-      return refused("a remote listener serves reads only");
-    case Transport::loopback:
-      return judge_tcp(peer, judge);
-    case Transport::unix_socket:
-      break;
-  }
+Verdict Access::judge_unix(const Peer& peer, const Owns& owns) const {
   const Result<UnixPeer>& owner = *peer.unix_owner;
   if (!owner) return refused("the caller cannot be identified: " + to_string(owner.error()));
   if (owner->pid == 0) return refused("the caller's process is not visible here", owner->uid);
-  return judge(owner->uid);
+  Verdict verdict = judge_uid(owner->uid, true, owns);
+  if (!verdict.allowed && owner->uid != overflow_uid_ && is_configured(*owner))
+    return {.allowed = true, .uid = owner->uid, .why = {}};
+  return verdict;
+}
+
+bool Access::is_configured(const UnixPeer& peer) const {
+  const auto names = [](const std::vector<unsigned>& ids, unsigned id) {
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  };
+  // Like the overflow uid, the overflow gid is anybody's.
+  const auto names_group = [&](unsigned gid) {
+    return gid != overflow_gid_ && names(rules_.gids, gid);
+  };
+  return names(rules_.uids, peer.uid) || names_group(peer.gid) ||
+         std::any_of(peer.groups.begin(), peer.groups.end(), names_group);
+}
+
+Verdict Access::judge_tcp(const Caller& caller, const Owns& owns) {
+  const bool by_owner = rules_.tcp_mutations == TcpMutations::owner;
+  if (rules_.tcp_mutations == TcpMutations::token && caller.has_token)
+    return {.allowed = true, .uid = {}, .why = {}};
+  if (by_owner || owns) return judge_socket(*caller.peer, by_owner, owns);
+  return refused(rules_.tcp_mutations == TcpMutations::token
+                     ? "over TCP only requests with the token may (Authorization: Bearer)"
+                     : "nobody may over TCP: --tcp-mutations is off");
 }
 
 // A client that writes and closes at once is reported as uid 0 with inode 0, and after a reset the
 // lookup can hit a listener on the client's old port: hence every condition, twice.
-Verdict Access::judge_tcp(const Peer& peer, const Judge& judge) {
+Verdict Access::judge_socket(const Peer& peer, bool may_change, const Owns& owns) {
   const Result<SocketOwner>& before = *peer.tcp_owner;
   const Result<SocketOwner> now = diagnosis_.find_peer(peer.connection);
   if (!before || !now)
@@ -147,7 +203,7 @@ Verdict Access::judge_tcp(const Peer& peer, const Judge& judge) {
       return refused("the caller's end of the connection is not open");
   if (before->cookie != now->cookie || before->uid != now->uid)
     return refused("the caller's socket was exchanged for another");
-  Verdict verdict = judge(now->uid);
+  Verdict verdict = judge_uid(now->uid, may_change, owns);
   if (!verdict.allowed) return verdict;
 
   if (!now->cgroup_id) {

@@ -11,6 +11,7 @@
 
 #include "http/audit.hpp"
 #include "http/problem.hpp"
+#include "http/rejection.hpp"
 #include "http/strictness.hpp"
 
 namespace surveyd::http {
@@ -19,7 +20,6 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t first_input_size = 2 * 1024;  // a plain request fits many times
-constexpr std::size_t most_input = 16 * 1024;
 // Pipelined answers are gathered up to here before they are written.
 constexpr std::size_t most_gathered = 64 * 1024;
 
@@ -31,17 +31,17 @@ std::string_view method_label(verb method) {
 
 }  // namespace
 
-Connection::Connection(Service& service, Socket socket, std::shared_ptr<const Listener> listener,
+Connection::Connection(Service& service, Stream stream, std::shared_ptr<const Listener> listener,
                        std::shared_ptr<const Peer> peer)
     : service_(service),
-      socket_(std::move(socket)),
-      listener_(std::move(listener)),
-      peer_(std::move(peer)),
+      stream_(std::move(stream)),
+      caller_{std::move(listener), std::move(peer)},
       input_(first_input_size) {
   enter(Phase::idle);
 }
 
 Task<> Connection::serve() {
+  if (stream_.is_encrypted() && !co_await shake_hands()) co_return;
   for (std::size_t served = 1;; ++served) {
     RequestParser parser{request_, service_.limits};
     head_done_ = message_done_ = false;
@@ -52,9 +52,10 @@ Task<> Connection::serve() {
       if (phase_ != Phase::head && phase_ != Phase::body)
         enter(begin_ < end_ ? Phase::head : Phase::idle);
       if (draining_ && phase_ == Phase::idle) co_return co_await close();
-      const auto [error, size] = co_await socket_.async_read_some(input_space(), completion);
+      const auto [error, size] = co_await stream_.async_read_some(input_space());
       if (timed_out_ && phase_ != Phase::idle) {
-        step = refuse(problem(408, "timed-out", "the request did not arrive in time"));
+        step = refuse(phase_ == Phase::head ? "head_timeout" : "body_timeout",
+                      problem(408, "timed-out", "the request did not arrive in time"));
         break;
       }
       if (error) {
@@ -72,12 +73,17 @@ Task<> Connection::serve() {
     Response response;
     if (step == Step::refused)
       response = std::move(refusal_);
+    else if (service_.rules.owner_reads && !routed_.endpoint->restricted)
+      response = co_await answer_if_may_read();
     else if (routed_.endpoint->answer != nullptr)
       response = answer();
     else
       response = co_await work();
-    const bool keep = message_done_ && request_.keep_alive && !response.close && !draining_ &&
-                      served < service_.limits.requests_per_connection;
+    const bool last = served >= service_.limits.requests_per_connection;
+    const bool keep =
+        message_done_ && request_.keep_alive && !response.close && !draining_ && !last;
+    if (!response.rejection.empty()) service_.counters.rejected(response.rejection);
+    if (last) service_.counters.rejected("request_count");
     append(output_, response, request_, keep);
     service_.counters.request(method_label(request_.method), routed_.route, response.status,
                               Clock::now() - begun);
@@ -100,18 +106,20 @@ Connection::Step Connection::advance(RequestParser& parser) {
   // Whatever a request consists of, it ends: chunk extensions and trailers count as well.
   const bool no_space = begin_ == 0 && end_ == most_input;
   if (wire_bytes_ > service_.limits.request_bytes || (no_space && !parser.is_done()))
-    return refuse(problem(400, "bad-request", "the request is too long as a whole"));
+    return refuse("request_too_large",
+                  problem(400, "bad-request", "the request is too long as a whole"));
   if (!parser.is_header_done()) return Step::need_input;
   message_done_ = parser.is_done();
   if (!head_done_) {
     head_done_ = true;
-    routed_ = route(request_, *listener_, service_.unix_socket);
+    caller_.has_token = carries_token(request_, service_.token);
+    routed_ = route(request_, *caller_.listener, service_.unix_socket);
     if (routed_.refusal) {
       refusal_ = std::move(*routed_.refusal);
       if (routed_.endpoint != nullptr && routed_.endpoint->restricted)
         audit({false,
                {},
-               listener_->label(),
+               caller_.listener->label(),
                request_.method_text,
                routed_.route,
                {},
@@ -131,7 +139,7 @@ bool Connection::accept_expectation() {
   const HeaderField* expected = request_.find(field::expect);
   if (expected == nullptr || request_.version == 10) return true;
   if (!boost::beast::iequals({expected->value.data(), expected->value.size()}, "100-continue")) {
-    refuse(problem(417, "unknown-expectation", "only 100-continue can be expected"));
+    refuse("expectation", problem(417, "unknown-expectation", "only 100-continue can be expected"));
     return false;
   }
   if (!message_done_) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
@@ -152,14 +160,14 @@ Connection::Step Connection::find_head() {
     scanned_ = feed == nullptr ? size() : static_cast<std::size_t>(feed - from) + scanned_ + 1;
     if (feed == nullptr) break;
     if (scanned_ < 2 || feed[-1] != '\r')
-      return refuse(problem(400, "bad-request", "a line ends with a line feed alone"));
+      return refuse("malformed", problem(400, "bad-request", "a line ends with a line feed alone"));
     const bool end = scanned_ >= 4 && feed[-2] == '\n';
     if (end && scanned_ > limit) break;
     if (!end) continue;
     head_size_ = scanned_;
     const auto violation = violation_in_head({input_.data() + begin_, head_size_});
     if (!violation) return Step::complete;
-    return refuse(problem(400, "bad-request", std::string{*violation}));
+    return refuse("malformed", problem(400, "bad-request", std::string{*violation}));
   }
   return scanned_ > limit ? refuse(head_too_long()) : Step::need_input;
 }
@@ -169,8 +177,15 @@ Response Connection::head_too_long() const {
                               std::min(end_ - begin_, service_.limits.head_bytes)};
   const std::string limit = std::to_string(service_.limits.head_bytes) + " bytes";
   if (head.find("\r\n") == std::string_view::npos)
-    return problem(414, "too-long", "a target is shorter than " + limit);
-  return problem(431, "too-large", "a request head has at most " + limit + " and 64 fields");
+    return rejected("target_too_long",
+                    problem(414, "too-long", "a target is shorter than " + limit));
+  return rejected(
+      "head_too_large",
+      problem(431, "too-large", "a request head has at most " + limit + " and 64 fields"));
+}
+
+Connection::Step Connection::refuse(std::string_view reason, Response response) {
+  return refuse(rejected(reason, std::move(response)));
 }
 
 Connection::Step Connection::refuse(Response response) {
@@ -189,12 +204,15 @@ Response Connection::parse_problem(const boost::system::error_code& error) const
   using boost::beast::http::error::body_limit;
   using boost::beast::http::error::header_limit;
   if (error == make_error_code(bad_version))
-    return problem(505, "bad-version", "only HTTP/1.0 and HTTP/1.1 are spoken here");
+    return rejected("version",
+                    problem(505, "bad-version", "only HTTP/1.0 and HTTP/1.1 are spoken here"));
   if (error == make_error_code(body_limit))
-    return problem(413, "too-large",
-                   "a body has at most " + std::to_string(service_.limits.body_bytes) + " bytes");
+    return rejected(
+        "body_too_large",
+        problem(413, "too-large",
+                "a body has at most " + std::to_string(service_.limits.body_bytes) + " bytes"));
   if (error == make_error_code(header_limit)) return head_too_long();
-  return problem(400, "bad-request", "not a request: " + error.message());
+  return rejected("malformed", problem(400, "bad-request", "not a request: " + error.message()));
 }
 
 void Connection::enter(Phase phase) {
@@ -224,21 +242,23 @@ void Connection::enter(Phase phase) {
 
 void Connection::expire(Clock::time_point now) {
   if (now < deadline_) return;
+  if (phase_ == Phase::writing) service_.counters.rejected("write_timeout");
   if (phase_ == Phase::writing || phase_ == Phase::lingering) return abort();
+  if (phase_ == Phase::idle && !timed_out_) service_.counters.rejected("idle_timeout");
   timed_out_ = true;
   boost::system::error_code ignored;
-  socket_.cancel(ignored);
+  stream_.socket().cancel(ignored);
 }
 
 void Connection::drain() {
   draining_ = true;
   boost::system::error_code ignored;
-  if (phase_ == Phase::idle) socket_.cancel(ignored);
+  if (phase_ == Phase::idle) stream_.socket().cancel(ignored);
 }
 
 void Connection::abort() {
   boost::system::error_code ignored;
-  socket_.close(ignored);
+  stream_.socket().close(ignored);
 }
 
 // Bounded: the parser refuses a longer head before the space runs out.
@@ -256,8 +276,20 @@ asio::mutable_buffer Connection::input_space() {
 }
 
 Exchange Connection::exchange() {
-  return {service_,      request_,          listener_,     peer_,
-          routed_.route, routed_.parameter, routed_.query, {}};
+  return {service_, request_, caller_, routed_.route, routed_.parameter, routed_.query, {}};
+}
+
+// Under the deadline of a head: until it is done, nothing of a request can arrive.
+Task<bool> Connection::shake_hands() {
+  enter(Phase::head);
+  const auto [error] = co_await stream_.async_handshake();
+  if (error) {
+    service_.counters.rejected("tls_handshake");
+    abort();
+    co_return false;
+  }
+  enter(Phase::idle);
+  co_return true;
 }
 
 Response Connection::answer() {
@@ -277,6 +309,14 @@ Task<Response> Connection::work() {
   co_return problem(500, "internal", "surveyd failed; its log says why");
 }
 
+Task<Response> Connection::answer_if_may_read() {
+  Exchange now = exchange();
+  std::optional<Response> refusal = co_await refuse_reader(now);
+  if (refusal) co_return std::move(*refusal);
+  if (routed_.endpoint->answer != nullptr) co_return answer();
+  co_return co_await work();
+}
+
 Task<bool> Connection::flush() {
   // What was waited for before goes on afterwards: a 100 Continue extends no deadline.
   const Phase phase = phase_;
@@ -284,8 +324,8 @@ Task<bool> Connection::flush() {
   enter(Phase::writing);
   std::size_t sent = 0;
   while (sent < output_.size()) {
-    const auto [error, size] = co_await socket_.async_write_some(
-        asio::buffer(output_.data() + sent, output_.size() - sent), completion);
+    const auto [error, size] = co_await stream_.async_write_some(
+        asio::buffer(output_.data() + sent, output_.size() - sent));
     if (error) {
       abort();
       co_return false;
@@ -302,15 +342,17 @@ Task<bool> Connection::flush() {
 // Closing with unread input makes the kernel send a reset, which can overtake the last answer.
 Task<> Connection::close() {
   enter(Phase::lingering);
+  if (stream_.is_encrypted()) (void)co_await stream_.async_shutdown();
   boost::system::error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
+  Socket& socket = stream_.socket();
+  socket.shutdown(Socket::shutdown_send, ignored);
   std::size_t drained = 0;
   while (!peer_finished_ && drained < service_.limits.linger_bytes) {
-    const auto [error, size] = co_await socket_.async_read_some(asio::buffer(input_), completion);
+    const auto [error, size] = co_await socket.async_read_some(asio::buffer(input_), completion);
     if (error) break;
     drained += size;
   }
-  socket_.close(ignored);
+  socket.close(ignored);
 }
 
 }  // namespace surveyd::http

@@ -9,6 +9,7 @@
 #include "http/request.hpp"
 #include "http/router.hpp"
 #include "http/service.hpp"
+#include "http/stream.hpp"
 #include "http/task.hpp"
 
 namespace surveyd::http {
@@ -19,7 +20,7 @@ class Connection {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Connection(Service& service, Socket socket, std::shared_ptr<const Listener> listener,
+  Connection(Service& service, Stream stream, std::shared_ptr<const Listener> listener,
              std::shared_ptr<const Peer> peer);
 
   /// Serves until the connection ends. It must outlive the coroutine.
@@ -34,7 +35,7 @@ class Connection {
   /// Ends it at once, whatever it does.
   void abort();
 
-  [[nodiscard]] const Listener& listener() const { return *listener_; }
+  [[nodiscard]] const Listener& listener() const { return *caller_.listener; }
 
  private:
   enum class Phase { idle, head, body, handling, writing, lingering };
@@ -43,21 +44,23 @@ class Connection {
   Step advance(RequestParser& parser);
   Step find_head();
   Step refuse(Response response);
+  Step refuse(std::string_view reason, Response response);
   Response parse_problem(const boost::system::error_code& error) const;
   Response head_too_long() const;
   void enter(Phase phase);
   [[nodiscard]] boost::asio::mutable_buffer input_space();
   [[nodiscard]] bool accept_expectation();
   [[nodiscard]] Exchange exchange();
+  Task<bool> shake_hands();
   [[nodiscard]] Response answer();
   Task<Response> work();
+  Task<Response> answer_if_may_read();
   Task<bool> flush();
   Task<> close();
 
   Service& service_;
-  Socket socket_;
-  std::shared_ptr<const Listener> listener_;
-  std::shared_ptr<const Peer> peer_;
+  Stream stream_;
+  Caller caller_;
 
   std::vector<char> input_;
   std::size_t begin_ = 0;  ///< of what has not been parsed yet

@@ -11,6 +11,7 @@
 #include "http/on_worker.hpp"
 #include "http/page.hpp"
 #include "http/problem.hpp"
+#include "http/rejection.hpp"
 #include "json/documents.hpp"
 #include "json/requests.hpp"
 
@@ -59,16 +60,15 @@ Task<std::optional<Change<T>>> change(Exchange& exchange,
                                       std::function<Result<T>(CgroupTree&)> act) {
   Service& service = exchange.service;
   std::function<Change<T>()> job = [&access = service.access, &tree = service.cgroups.tree,
-                                    listener = exchange.listener, peer = exchange.peer,
-                                    act = std::move(act)] {
-    Change<T> change{access.may_mutate(*listener, *peer), {}};
+                                    caller = exchange.caller, act = std::move(act)] {
+    Change<T> change{access.may_mutate(caller), {}};
     if (change.verdict.allowed && act) change.result = act(tree);
     return change;
   };
   auto done = co_await on_worker<Change<T>>(service.cgroups.worker,
                                             service.limits.operation_deadline, std::move(job));
   if (done)
-    audit({done->verdict.allowed, done->verdict.uid, exchange.listener->label(),
+    audit({done->verdict.allowed, done->verdict.uid, exchange.caller.listener->label(),
            exchange.request.method_text, exchange.route, exchange.subject, done->verdict.why});
   co_return done;
 }
@@ -128,14 +128,26 @@ Error too_late(const char* operation) {
 
 Response forbidden(const Exchange& exchange, const Verdict& verdict) {
   std::string detail = verdict.why;
-  if (exchange.listener->transport == Transport::unix_socket)
+  if (exchange.caller.listener->transport == Transport::unix_socket)
     detail += "; root and the user that surveyd runs as may";
   else if (exchange.service.unix_socket.empty())
     detail += "; run the call as root on this machine";
   else
     detail += "; run the call as root, at best through the Unix socket: curl --unix-socket " +
               exchange.service.unix_socket;
-  return problem(403, "forbidden", detail);
+  return rejected("forbidden", problem(403, "forbidden", detail));
+}
+
+Task<std::optional<Response>> refuse_reader(Exchange& exchange) {
+  Service& service = exchange.service;
+  std::function<Verdict()> job = [&access = service.cgroups.readers, caller = exchange.caller] {
+    return access.may_read(caller);
+  };
+  const auto verdict = co_await on_worker<Verdict>(
+      service.cgroups.reader, service.limits.operation_deadline, std::move(job));
+  if (!verdict) co_return problem(too_late("read"));
+  if (!verdict->allowed) co_return forbidden(exchange, *verdict);
+  co_return std::nullopt;
 }
 
 void Service::publish(const Surveyor::Published& snapshot) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
 
 #include "http/peer.hpp"
@@ -15,8 +15,7 @@ namespace surveyd::http {
 struct Exchange {
   Service& service;
   const Request& request;
-  std::shared_ptr<const Listener> listener;
-  std::shared_ptr<const Peer> peer;
+  Caller caller;
   std::string_view route;      ///< the pattern, for metrics and the audit
   std::string_view parameter;  ///< what stands for `{id}` in the pattern
   std::string_view query;      ///< `name=value`, or empty
@@ -27,6 +26,9 @@ struct Exchange {
 [[nodiscard]] Response ok(std::string body);
 [[nodiscard]] Error too_late(const char* operation);
 [[nodiscard]] Response forbidden(const Exchange& exchange, const Verdict& verdict);
+
+/// The refusal to a caller who may not even read; nothing for one who may.
+[[nodiscard]] Task<std::optional<Response>> refuse_reader(Exchange& exchange);
 
 // One function a route. Those that answer from what is ready return a Response; those that wait for
 // a worker are coroutines.

@@ -5,9 +5,12 @@
 
 namespace surveyd::http {
 
+/// A head, and what is read of a body at a time, have to fit into the buffer of a connection.
+inline constexpr std::size_t most_input = 16 * 1024;
+
 /// What one client may cost. Deadlines are absolute: no byte that trickles in extends them.
 struct Limits {
-  std::size_t head_bytes = 8 * 1024;
+  std::size_t head_bytes = 8 * 1024;  ///< at most `most_input`
   std::size_t body_bytes = 16 * 1024;
   /// Of one request as it comes over the wire, so chunk extensions and trailers end too.
   std::size_t request_bytes = 48 * 1024;

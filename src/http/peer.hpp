@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct Listener {
   Transport transport = Transport::loopback;
   std::string name;                ///< for people: "http://127.0.0.1:9847", "unix:/run/…"
   std::vector<std::string> hosts;  ///< lower case; what `Host` may be, any when empty
+  bool encrypted = false;          ///< speaks TLS
+  bool knows_clients = false;      ///< with a certificate of a trusted authority only
 
   /// The label of surveyd_http_connections.
   [[nodiscard]] const char* label() const {
@@ -42,6 +45,13 @@ struct Peer {
   TcpConnection connection;                      ///< TCP: our end and theirs
   std::optional<Result<SocketOwner>> tcp_owner;  ///< loopback only
   std::optional<Result<UnixPeer>> unix_owner;
+};
+
+/// Who asks, for one request.
+struct Caller {
+  std::shared_ptr<const Listener> listener;
+  std::shared_ptr<const Peer> peer;
+  bool has_token = false;  ///< the request carries the token of --token-file
 };
 
 }  // namespace surveyd::http

@@ -28,6 +28,8 @@ struct Response {
   std::string body;
   std::shared_ptr<const Document> document;  ///< in place of all of the above but the status
   bool close = false;                        ///< the connection ends with this answer
+  std::string_view
+      rejection{};  ///< why nothing was done, of the reasons in rejection.hpp; or empty
 };
 
 /// The document, or 304 when the client has it already (If-None-Match).

@@ -5,6 +5,7 @@
 
 #include "http/access.hpp"
 #include "http/problem.hpp"
+#include "http/rejection.hpp"
 
 namespace surveyd::http {
 namespace {
@@ -144,11 +145,14 @@ std::optional<Response> check_query(const Endpoint& endpoint, std::string_view q
 std::optional<Response> check(Routed& routed, const Request& request, const Listener& listener,
                               const std::string& unix_socket) {
   const auto target = parse_target(request.target);
-  if (!target) return and_close(problem(400, "bad-request", "the target has to be a path"));
+  if (!target)
+    return and_close(
+        rejected("malformed", problem(400, "bad-request", "the target has to be a path")));
   if (auto refusal = refuse_host(request, listener, target->authority))
     return and_close(std::move(*refusal));
   if (request.method == verb::unknown)
-    return and_close(problem(501, "unknown-method", "no resource knows this method"));
+    return and_close(
+        rejected("method", problem(501, "unknown-method", "no resource knows this method")));
 
   const bool reads = request.method == verb::get || request.method == verb::head;
   // No path of a change needs an escape, and one could hide a separator from somebody before us.
@@ -158,10 +162,11 @@ std::optional<Response> check(Routed& routed, const Request& request, const List
   if (auto refusal = check_query(*routed.endpoint, target->query)) return refusal;
   routed.query = target->query;
   if ((!reads || routed.endpoint->restricted) && listener.transport == Transport::remote)
-    return problem(403, "forbidden",
-                   "a remote listener serves plain reads only; call surveyd on its own machine, at "
-                   "best through its Unix socket " +
-                       unix_socket);
+    return rejected("forbidden",
+                    problem(403, "forbidden",
+                            "a remote listener serves plain reads only; call surveyd on its own "
+                            "machine, at best through its Unix socket " +
+                                unix_socket));
   if (routed.endpoint->restricted) return refuse_borrowed(request, unix_socket);
   return std::nullopt;
 }

@@ -13,6 +13,8 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
+#include "http/rejection.hpp"
+
 namespace surveyd::http {
 namespace {
 
@@ -53,43 +55,55 @@ Server::Server(asio::io_context& context, Service& service)
       service_(service),
       spare_(open_spare()),
       sweep_timer_(context),
-      drain_timer_(context) {}
+      drain_timer_(context) {
+  for (const std::string_view reason : rejections) service.counters.rejected(reason, 0);
+}
 
-std::string Server::add_tcp(UniqueFd socket, const TcpAddress& address, bool remote) {
+std::string Server::add_loopback(UniqueFd socket, const TcpAddress& address) {
   Listener listener;
-  listener.transport = remote ? Transport::remote : Transport::loopback;
+  listener.transport = Transport::loopback;
   listener.name = "http://" + to_string(address);
-  if (!remote) {
-    const std::string port = ":" + std::to_string(address.end.port);
-    const std::string own = to_string(address);
-    for (const std::string& host :
-         {std::string{"127.0.0.1"}, std::string{"localhost"}, std::string{"[::1]"},
-          own.substr(0, own.size() - port.size())}) {
-      listener.hosts.push_back(host + port);
-      if (port == ":80") listener.hosts.push_back(host);  // clients leave the default port out
-    }
+  const std::string port = ":" + std::to_string(address.end.port);
+  const std::string own = to_string(address);
+  for (const std::string& host : {std::string{"127.0.0.1"}, std::string{"localhost"},
+                                  std::string{"[::1]"}, own.substr(0, own.size() - port.size())}) {
+    listener.hosts.push_back(host + port);
+    if (port == ":80") listener.hosts.push_back(host);  // clients leave the default port out
   }
-  std::string name = listener.name;
-  add(std::move(socket), address.ipv6 ? AF_INET6 : AF_INET, std::move(listener));
-  return name;
+  return add(std::move(socket), address.ipv6 ? AF_INET6 : AF_INET, std::move(listener));
+}
+
+std::string Server::add_remote(UniqueFd socket, const TcpAddress& address,
+                               const RemoteRules& rules) {
+  Listener listener;
+  listener.transport = Transport::remote;
+  listener.encrypted = rules.encrypted;
+  listener.knows_clients = rules.knows_clients;
+  listener.name = (rules.encrypted ? "https://" : "http://") + to_string(address);
+  const std::string port = ":" + std::to_string(address.end.port);
+  for (const std::string& host : rules.hosts) {
+    listener.hosts.push_back(host);
+    listener.hosts.push_back(host + port);
+  }
+  return add(std::move(socket), address.ipv6 ? AF_INET6 : AF_INET, std::move(listener));
 }
 
 std::string Server::add_unix(UniqueFd socket, const std::string& path) {
   Listener listener;
   listener.transport = Transport::unix_socket;
   listener.name = "unix:" + path;
-  std::string name = listener.name;
-  add(std::move(socket), AF_UNIX, std::move(listener));
-  return name;
+  return add(std::move(socket), AF_UNIX, std::move(listener));
 }
 
-void Server::add(UniqueFd socket, int family, Listener listener) {
+std::string Server::add(UniqueFd socket, int family, Listener listener) {
+  std::string name = listener.name;
   auto entrance = std::make_unique<Entrance>(
       Entrance{Acceptor{context_}, std::make_shared<const Listener>(std::move(listener))});
   const int protocol = family == AF_UNIX ? 0 : IPPROTO_TCP;
   entrance->acceptor.assign({family, protocol}, socket.release());
   service_.counters.connections(entrance->listener->label(), 0);
   entrances_.push_back(std::move(entrance));
+  return name;
 }
 
 void Server::start() {
@@ -113,6 +127,7 @@ Task<> Server::accept(Entrance& entrance) {
 // False when there was no memory to serve it with.
 bool Server::admit(Entrance& entrance, Socket socket) try {
   if (is_full(*entrance.listener)) {
+    service_.counters.rejected("connections");
     turn_away(socket.native_handle());
     return true;
   }
@@ -127,7 +142,8 @@ Task<> Server::serve(Socket socket, std::shared_ptr<const Listener> listener) {
   const bool local = listener->transport == Transport::unix_socket;
   auto peer = identify(socket.native_handle(), *listener);
   if (!peer) co_return;  // gone already
-  Connection connection{service_, std::move(socket), listener, std::move(peer)};
+  Stream stream{std::move(socket), listener->encrypted ? tls_ : nullptr};
+  Connection connection{service_, std::move(stream), listener, std::move(peer)};
   connections_.insert(&connection);
   unix_connections_ += local;
   service_.counters.connections(listener->label(), 1);
@@ -179,6 +195,7 @@ void Server::turn_away(int socket) const {
 }
 
 void Server::answer_without_descriptors(Entrance& entrance) {
+  service_.counters.rejected("descriptors");
   spare_ = UniqueFd{};
   if (const UniqueFd socket{
           ::accept4(entrance.acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC)})

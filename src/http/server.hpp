@@ -16,14 +16,25 @@
 
 namespace surveyd::http {
 
+/// What holds for a listener on another address than loopback.
+struct RemoteRules {
+  std::vector<std::string> hosts;  ///< what `Host` may be, without a port or with; any when empty
+  bool encrypted = false;
+  bool knows_clients = false;
+};
+
 /// The listening sockets and their connections, on one io_context.
 class Server {
  public:
   Server(boost::asio::io_context& context, Service& service);
 
   /// Takes over a listening TCP socket; says what it is called.
-  std::string add_tcp(UniqueFd socket, const TcpAddress& address, bool remote);
+  std::string add_loopback(UniqueFd socket, const TcpAddress& address);
+  std::string add_remote(UniqueFd socket, const TcpAddress& address, const RemoteRules& rules);
   std::string add_unix(UniqueFd socket, const std::string& path);
+
+  /// New connections of encrypted listeners use this one.
+  void use_tls(std::shared_ptr<TlsContext> tls) { tls_ = std::move(tls); }
 
   /// Accepts from now on.
   void start();
@@ -40,7 +51,7 @@ class Server {
     std::shared_ptr<const Listener> listener;
   };
 
-  void add(UniqueFd socket, int family, Listener listener);
+  std::string add(UniqueFd socket, int family, Listener listener);
   Task<> accept(Entrance& entrance);
   bool admit(Entrance& entrance, Socket socket);
   Task<> serve(Socket socket, std::shared_ptr<const Listener> listener);
@@ -57,7 +68,8 @@ class Server {
   std::unordered_set<Connection*> connections_;
   std::size_t unix_connections_ = 0;
   SocketDiagnosis diagnosis_;
-  UniqueFd spare_;  ///< given up for a moment when descriptors run out
+  std::shared_ptr<TlsContext> tls_;  ///< null: no listener is encrypted
+  UniqueFd spare_;                   ///< given up for a moment when descriptors run out
   Timer sweep_timer_;
   bool sweeping_ = false;
   Timer drain_timer_;

@@ -28,6 +28,7 @@ struct Cgroups {
   run::Worker& worker;   ///< changes, one after another
   CgroupTree& readable;  ///< belongs to `reader`
   run::Worker& reader;
+  Access& readers;  ///< belongs to `reader`
   run::Reaper& reaper;
 };
 
@@ -49,6 +50,8 @@ struct Service {
   Access& access;
   metrics::Counters& counters;
   Limits limits;
+  AccessRules rules{};
+  std::string token{};                                 ///< of --token-file; empty: none
   std::function<void(const EnsureReport&)> ensured{};  ///< who else wants to know; may be empty
   run::Verifications* verifications = nullptr;         ///< null with another subject
   std::string unix_socket{};                           ///< empty without one

@@ -52,8 +52,7 @@ struct Answer {
 };
 
 // On the worker.
-Answer ask(Subjects& subjects, const Listener& listener, const Peer& peer, int pid,
-           std::chrono::milliseconds deadline) {
+Answer ask(Subjects& subjects, const Caller& caller, int pid, std::chrono::milliseconds deadline) {
   const auto process = PinnedProcess::pin(pid);
   run::SubjectOrder order{.pid = pid,
                           .start_time = {},
@@ -67,7 +66,7 @@ Answer ask(Subjects& subjects, const Listener& listener, const Peer& peer, int p
     order.owner = uid;
     return true;
   };
-  Answer answer{subjects.access.may_ask(listener, peer, owns), {}};
+  Answer answer{subjects.access.may_ask(caller, owns), {}};
   if (!answer.verdict.allowed) return answer;
   if (!process) {
     answer.survey = process.error();
@@ -116,14 +115,14 @@ Task<Response> answer_about_subject(Exchange& exchange, Render render) {
   auto ticket = take_ticket(*service.subjects, service.limits.subject_questions);
   if (!ticket) co_return too_many();
   std::function<Answer()> job = [ticket = std::move(ticket), &subjects = *service.subjects,
-                                 listener = exchange.listener, peer = exchange.peer, pid = *pid,
+                                 caller = exchange.caller, pid = *pid,
                                  deadline = service.limits.subject_deadline] {
-    return ask(subjects, *listener, *peer, pid, deadline);
+    return ask(subjects, caller, pid, deadline);
   };
   const auto answer = co_await on_worker<Answer>(service.subjects->worker,
                                                  service.limits.operation_deadline, std::move(job));
   if (!answer) co_return problem(too_late("survey"));
-  audit({answer->verdict.allowed, answer->verdict.uid, exchange.listener->label(),
+  audit({answer->verdict.allowed, answer->verdict.uid, exchange.caller.listener->label(),
          exchange.request.method_text, exchange.route, exchange.subject, answer->verdict.why});
   if (!answer->verdict.allowed) co_return forbidden(exchange, answer->verdict);
   if (!*answer->survey) co_return refused(answer->survey->error());

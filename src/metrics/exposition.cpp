@@ -258,6 +258,10 @@ void Counters::connections(std::string_view listener, int change) {
   connections_[listener] += change;
 }
 
+void Counters::rejected(std::string_view reason, unsigned count) {
+  rejected_[reason] += count;
+}
+
 std::string Counters::text(double cpu_seconds, std::size_t removals_pending) const {
   Families families;
   const auto add_counts = [&families](MetricFamily family, const auto& counts, const auto& labels) {
@@ -283,6 +287,12 @@ std::string Counters::text(double cpu_seconds, std::size_t removals_pending) con
   for (const auto& [listener, count] : connections_)
     gauge(connections, static_cast<double>(count), {{"listener", std::string{listener}}});
   families.push_back(std::move(connections));
+
+  add_counts(counters("surveyd_http_rejected_total",
+                      "Requests and connections that a limit, a deadline or a rule ended."),
+             rejected_, [](const auto& reason) {
+               return Labels{{"reason", std::string{reason}}};
+             });
 
   MetricFamily surveys = histograms("surveyd_survey_duration_seconds", "How long surveys took.");
   histogram(surveys, survey_durations_, survey_bounds);

@@ -43,6 +43,8 @@ class Counters {
   /// `before` is null for the first survey.
   void surveyed(const Survey* before, const Survey& after);
   void connections(std::string_view listener, int change);
+  /// `reason` comes from a closed set and lives for ever. With 0 the series begins.
+  void rejected(std::string_view reason, unsigned count = 1);
 
   /// All of them as text, with the processor time used until now and the number of removals by
   /// force that go on in the background.
@@ -64,6 +66,7 @@ class Counters {
   std::map<std::pair<std::string, std::string>, std::uint64_t> mode_changes_;
   std::map<std::string, std::uint64_t> probe_failures_;
   std::map<std::string_view, std::int64_t> connections_;
+  std::map<std::string_view, std::uint64_t> rejected_;
   Histogram<10> survey_durations_;
 };
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from daemon import Daemon, DaemonCase  # noqa: E402
+from daemon import Daemon, DaemonCase, run  # noqa: E402
 from wire import Connection, Metrics, send_until_answered, trickle  # noqa: E402
 
 HEAD_LIMIT = 8 * 1024
@@ -251,6 +251,109 @@ class Closing(DaemonCase):
                     answers += 1
                     self.assertEqual(answer.closes, answers == requests)
             self.assertEqual(connection.rest(), b"")
+
+
+class Settings(unittest.TestCase):
+    """Each limit is what its setting says, and is counted when it is reached."""
+
+    def start(self, *arguments):
+        self.daemon = self.enterContext(Daemon("--interval", "3600", *arguments))
+
+    def rejected(self, reason):
+        metrics = self.daemon.metrics()
+        return metrics.value("surveyd_http_rejected_total", reason=reason)
+
+    def assert_counted(self, reason):
+        self.daemon.eventually(lambda: self.rejected(reason) == 1, f"{reason} is counted")
+
+    def test_every_reason_is_there_from_the_start(self):
+        self.start()
+        metrics = self.daemon.metrics()
+        series = metrics.label_sets("surveyd_http_rejected_total")
+        self.assertEqual(len(series), 21)
+        values = metrics.values("surveyd_http_rejected_total")
+        self.assertEqual(set(values), {0})
+
+    def test_the_size_of_a_head(self):
+        self.start("--max-head-bytes", "1000")
+        for size, status in ((1000, 200), (1001, 431)):
+            with self.daemon.connect() as connection:
+                connection.send(head_of_size(connection, size))
+                self.assertEqual(connection.receive().status, status)
+        self.assert_counted("head_too_large")
+
+    def test_the_size_of_a_body(self):
+        self.start("--max-body-bytes", "100")
+        for size, status in ((100, 200), (101, 413)):
+            answer = self.daemon.request("POST", "/survey", body=b" " * size)
+            self.assertEqual(answer.status, status)
+        self.assert_counted("body_too_large")
+
+    def test_a_large_body_is_taken_where_that_is_set(self):
+        self.start("--max-body-bytes", "1000000", "--max-request-bytes", "1100000")
+        answer = self.daemon.request("POST", "/survey", body=b" " * 1000000)
+        self.assertEqual(answer.status, 200)
+
+    def test_the_bytes_of_a_whole_request(self):
+        self.start("--max-request-bytes", "25000")
+        with self.daemon.connect() as connection:
+            connection.send_request("POST", "/survey", CHUNKED)
+            connection.send((b"1;" + b"x" * 100 + b"\r\n \r\n") * 300)
+            self.assertEqual(connection.receive().status, 400)
+        self.assert_counted("request_too_large")
+
+    def test_the_requests_of_a_connection(self):
+        self.start("--max-requests", "2")
+        with self.daemon.connect() as connection:
+            self.assertFalse(connection.request("GET", "/healthz").closes)
+            self.assertTrue(connection.request("GET", "/healthz").closes)
+        self.assert_counted("request_count")
+
+    def test_the_number_of_connections(self):
+        self.start("--max-connections", "8", "--unix-connections", "2")
+        with contextlib.ExitStack() as stack:
+            for _ in range(6):
+                connection = stack.enter_context(self.daemon.connect())
+                self.assertEqual(connection.request("GET", "/healthz").status, 200)
+            with self.daemon.connect() as surplus:
+                self.assertEqual(surplus.receive().status, 503)
+        self.daemon.eventually(
+            lambda: self.daemon.request("GET", "/healthz").status == 200, "there is room again"
+        )
+        self.assertGreaterEqual(self.rejected("connections"), 1)
+
+    def test_the_deadlines(self):
+        deadlines = ("head", "body", "idle")
+        self.start(*(word for name in deadlines for word in (f"--{name}-deadline", "1")))
+        with contextlib.ExitStack() as stack:
+            head, body, idle = (stack.enter_context(self.daemon.connect()) for _ in deadlines)
+            head.send(b"GET")
+            body.send_request("POST", "/survey", {"Content-Length": "1"})
+            self.assertEqual(head.receive().status, 408)
+            self.assertEqual(body.receive().status, 408)
+            self.assertEqual(idle.rest(), b"")
+        for name in deadlines:
+            self.assert_counted(f"{name}_timeout")
+
+    def test_the_deadline_of_an_answer(self):
+        self.start("--write-deadline", "1")
+        with Connection(self.daemon.address, receive_buffer=4096) as connection:
+            # More than all buffers between the two hold.
+            connection.send(connection.request_bytes("GET", "/findings") * 400)
+            self.daemon.eventually(lambda: self.rejected("write_timeout") == 1, "it is given up")
+
+    def test_what_makes_no_sense_is_refused(self):
+        for arguments in (
+            ("--max-connections", "10", "--unix-connections", "10"),
+            ("--max-request-bytes", "20000"),
+            ("--max-head-bytes", "20000"),
+            ("--head-deadline", "0"),
+            ("--idle-deadline", "-1"),
+        ):
+            with self.subTest(arguments):
+                ended = run("serve", *arguments)
+                self.assertEqual(ended.returncode, 2)
+                self.assertIn(arguments[-2], ended.stderr)
 
 
 class Crowds(DaemonCase):

@@ -44,7 +44,7 @@ class Conversation {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0)
       throw std::runtime_error("socketpair");
     client_ = UniqueFd{ends[1]};
-    http::Socket socket{context_, {AF_UNIX, 0}, ends[0]};
+    http::Stream socket{http::Socket{context_, {AF_UNIX, 0}, ends[0]}};
     connection_ = std::make_unique<http::Connection>(
         service, std::move(socket), std::make_shared<const http::Listener>(std::move(listener)),
         std::make_shared<const http::Peer>(std::move(peer)));
@@ -150,10 +150,11 @@ class Conversation {
   FixtureHost host_;
   metrics::Counters counters_;
   CgroupTree tree_{host_, {}};
-  http::Access access_{tree_};
+  http::Access access_{tree_, {}};
   run::Worker worker_{"cgroups"};
   CgroupTree readable_tree_{host_, {}};
   run::Worker reader_{"cgroups-read"};
+  http::Access readers_{readable_tree_, {}};
   run::Reaper reaper_{context_.get_executor(), tree_, worker_};
   Surveyor surveyor_;
   UniqueFd client_;
@@ -161,8 +162,11 @@ class Conversation {
   bool served_ = false;
 
  public:
-  http::Service service{
-      surveyor_, {tree_, worker_, readable_tree_, reader_, reaper_}, access_, counters_, {}};
+  http::Service service{surveyor_,
+                        {tree_, worker_, readable_tree_, reader_, readers_, reaper_},
+                        access_,
+                        counters_,
+                        {}};
 };
 
 /// An answer without its Date, the one line that nobody can foresee.

@@ -16,7 +16,7 @@ from wire import DEADLINE, Connection, Metrics
 
 # What the kernel keeps of a process's name.
 COMM_LENGTH = 15
-LISTENING = re.compile(r'listening on (http://\S+?|unix:[^"]+?)(, reads only)?(?:"}|$)')
+LISTENING = re.compile(r'listening on (https?://\S+?|unix:[^"]+?)(, reads only)?(?:"}|$)')
 
 is_root = os.geteuid() == 0
 needs_root = unittest.skipUnless(is_root, "needs root")
@@ -173,7 +173,7 @@ class Daemon:
     @property
     def addresses(self):
         """(host, port) of each TCP listener."""
-        names = [name.removeprefix("http://") for name in self.listeners if name[0] == "h"]
+        names = [name.partition("://")[2] for name in self.listeners if name[0] == "h"]
         pairs = [name.rpartition(":") for name in names]
         return [(host.strip("[]"), int(port)) for host, _, port in pairs]
 
