@@ -9,6 +9,7 @@
 #include <boost/beast/http/error.hpp>
 #include <spdlog/spdlog.h>
 
+#include "http/access.hpp"
 #include "http/audit.hpp"
 #include "http/problem.hpp"
 #include "http/rejection.hpp"
@@ -102,7 +103,7 @@ Connection::Step Connection::advance(RequestParser& parser) {
   const std::string_view input{input_.data() + begin_, end_ - begin_};
   const std::size_t used = parser.parse(input, error);
   begin_ += used;
-  if (error) return refuse(parse_problem(error));
+  if (error) return refuse(head_done_ ? parse_problem(error) : head_problem(input, error));
   // Whatever a request consists of, it ends: chunk extensions and trailers count as well.
   const bool no_space = begin_ == 0 && end_ == most_input;
   if (wire_bytes_ > service_.limits.request_bytes || (no_space && !parser.is_done()))
@@ -213,6 +214,19 @@ Response Connection::parse_problem(const boost::system::error_code& error) const
                 "a body has at most " + std::to_string(service_.limits.body_bytes) + " bytes"));
   if (error == make_error_code(header_limit)) return head_too_long();
   return rejected("malformed", problem(400, "bad-request", "not a request: " + error.message()));
+}
+
+// What is meant for another server is not judged by what this one can do (RFC 9110, 7.4).
+Response Connection::head_problem(std::string_view input,
+                                  const boost::system::error_code& error) const {
+  const std::string_view host = host_in_head(input.substr(0, head_size_));
+  const bool is_ours =
+      std::any_of(listener_->hosts.begin(), listener_->hosts.end(), [host](const std::string& own) {
+        return boost::beast::iequals({own.data(), own.size()}, {host.data(), host.size()});
+      });
+  if (!host.empty() && !is_ours)
+    if (auto misdirected = refuse_host(request_, *listener_, host)) return std::move(*misdirected);
+  return parse_problem(error);
 }
 
 void Connection::enter(Phase phase) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "http/peer.hpp"
@@ -46,6 +47,7 @@ class Connection {
   Step refuse(Response response);
   Step refuse(std::string_view reason, Response response);
   Response parse_problem(const boost::system::error_code& error) const;
+  Response head_problem(std::string_view input, const boost::system::error_code& error) const;
   Response head_too_long() const;
   void enter(Phase phase);
   [[nodiscard]] boost::asio::mutable_buffer input_space();

@@ -127,6 +127,20 @@ Response and_close(Response response) {
   return response;
 }
 
+// The two forms beside a path that exist belong to methods that nothing here takes (RFC 9112, 3.2.3
+// and 3.2.4).
+Response refuse_form(const Request& request, const Listener& listener) {
+  if (auto refusal = refuse_host(request, listener, {})) return std::move(*refusal);
+  const bool is_legal =
+      request.method == verb::connect || (request.method == verb::options && request.target == "*");
+  if (!is_legal)
+    return rejected("malformed", problem(400, "bad-request", "the target has to be a path"));
+  Response response = problem(405, "method-not-allowed",
+                              "there is nothing here but paths, and GET and HEAD for all of them");
+  response.headers = "Allow: GET, HEAD\r\n";
+  return response;
+}
+
 // At most once the one name that the endpoint knows.
 std::optional<Response> check_query(const Endpoint& endpoint, std::string_view query) {
   if (query.empty()) return std::nullopt;
@@ -145,9 +159,7 @@ std::optional<Response> check_query(const Endpoint& endpoint, std::string_view q
 std::optional<Response> check(Routed& routed, const Request& request, const Listener& listener,
                               const std::string& unix_socket) {
   const auto target = parse_target(request.target);
-  if (!target)
-    return and_close(
-        rejected("malformed", problem(400, "bad-request", "the target has to be a path")));
+  if (!target) return and_close(refuse_form(request, listener));
   if (auto refusal = refuse_host(request, listener, target->authority))
     return and_close(std::move(*refusal));
   if (request.method == verb::unknown)

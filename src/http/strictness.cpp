@@ -135,4 +135,16 @@ std::optional<std::string_view> violation_in_head(std::string_view head) {
   return check_framing(singles, http_1_0);
 }
 
+std::string_view host_in_head(std::string_view head) {
+  constexpr std::string_view name = "Host:";
+  for (auto end = head.find("\r\n"); end != std::string_view::npos; end = head.find("\r\n")) {
+    head.remove_prefix(end + 2);
+    if (!same(head.substr(0, name.size()), name)) continue;
+    std::string_view value = head.substr(name.size(), head.find('\r') - name.size());
+    while (!value.empty() && is_blank(value.front())) value.remove_prefix(1);
+    return value;
+  }
+  return {};
+}
+
 }  // namespace surveyd::http

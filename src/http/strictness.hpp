@@ -10,4 +10,7 @@ namespace surveyd::http {
 /// byte that two readers could take differently is refused here first (RFC 9112, 2.2 to 6.3).
 [[nodiscard]] std::optional<std::string_view> violation_in_head(std::string_view head);
 
+/// The value of the first `Host` of such a head; empty when it has none.
+[[nodiscard]] std::string_view host_in_head(std::string_view head);
+
 }  // namespace surveyd::http

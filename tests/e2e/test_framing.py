@@ -76,9 +76,9 @@ BAD_LINES = {
 }
 # Request line without its version: status.
 FOREIGN = {
-    "OPTIONS *": 400,
+    "OPTIONS *": 405,
     "GET *": 400,
-    "CONNECT 127.0.0.1:1": 400,
+    "CONNECT 127.0.0.1:1": 405,
     "GET http://evil.example/": 421,
     "BREW /": 501,
 }

@@ -249,11 +249,19 @@ const RefusalRow refusal_rows[] = {
     {"length and chunks", get("/healthz", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"),
      "400"},
     {"asterisk", get("*"), "400"},
-    {"authority", "CONNECT localhost:9847 HTTP/1.1\r\nHost: localhost:9847\r\n\r\n", "400"},
+    {"asterisk of OPTIONS", "OPTIONS * HTTP/1.1\r\nHost: localhost:9847\r\n\r\n", "405"},
+    {"authority", "CONNECT localhost:9847 HTTP/1.1\r\nHost: localhost:9847\r\n\r\n", "405"},
     {"no slash", get("healthz"), "400"},
     {"HTTP/2.0", "GET / HTTP/2.0\r\nHost: localhost:9847\r\n\r\n", "505"},
     {"HTTP/1.2", "GET / HTTP/1.2\r\nHost: localhost:9847\r\n\r\n", "505"},
-    {"HTTP/0.9", "GET / HTTP/0.9\r\nHost: localhost:9847\r\n\r\n", "505"}};
+    {"HTTP/0.9", "GET / HTTP/0.9\r\nHost: localhost:9847\r\n\r\n", "505"},
+    {"length", get("/", "Content-Length: 99999\r\n"), "413"},
+    {"somebody else's asterisk", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", "421"},
+    {"somebody else's CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "421"},
+    {"somebody else's scheme", "GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", "421"},
+    {"somebody else's version", "GET / RTSP/1.0\r\nX: y\r\nhost: a\r\n\r\n", "421"},
+    {"somebody else's length", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n",
+     "421"}};
 
 TEST(Refusal, MeetsWhatIsNoRequest) {
   for (const auto& [why, request, status] : refusal_rows) {
