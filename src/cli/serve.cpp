@@ -15,17 +15,20 @@
 
 #include "cli/build_info.hpp"
 #include "cli/commands.hpp"
+#include "cli/credentials.hpp"
+#include "cli/listeners.hpp"
 #include "cli/log.hpp"
 #include "cli/once.hpp"
 #include "cli/repair.hpp"
+#include "cli/start_failure.hpp"
 #include "cli/subject_source.hpp"
+#include "cli/supervision.hpp"
 #include "host/process_usage.hpp"
 #include "host/real_host.hpp"
-#include "host/secret_file.hpp"
 #include "http/server.hpp"
-#include "http/tls.hpp"
 #include "json/documents.hpp"
 #include "json/findings.hpp"
+#include "probes/sandbox.hpp"
 #include "run/cgroup_monitor.hpp"
 #include "run/reaper.hpp"
 #include "run/verifications.hpp"
@@ -50,118 +53,6 @@ http::Limits within_descriptors(http::Limits limits) {
   limits.unix_connections = std::min(limits.unix_connections, limits.connections / 4);
   return limits;
 }
-
-/// Something that the operator has to change before the daemon can start; one line.
-struct StartFailure : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-[[noreturn]] void fail(const std::string& where, const Error& error) {
-  throw StartFailure("cannot listen on " + where + ": " + error.code.message() + " (" + error.op +
-                     " " + error.path + ")");
-}
-
-http::RemoteRules remote_rules(const Settings& settings) {
-  return {.hosts = settings.allow_host,
-          .encrypted = !settings.tls.certificate.empty(),
-          .knows_clients = !settings.tls.client_authorities.empty()};
-}
-
-void open_remote(http::Server& server, const std::string& text, const http::RemoteRules& rules) {
-  auto socket = listen_tcp(*parse_tcp_address(text));
-  if (!socket) fail(text, socket.error());
-  const auto bound = bound_address(socket->get());
-  if (!bound) fail(text, bound.error());
-  spdlog::info("listening on {}, reads only", server.add_remote(std::move(*socket), *bound, rules));
-  if (!rules.encrypted)
-    spdlog::warn("{} is not encrypted and answers to everybody who can reach it", text);
-}
-
-void open_loopback(http::Server& server, const std::string& text, bool optional) {
-  const auto wanted = parse_tcp_address(text);
-  auto socket = listen_tcp(*wanted);
-  if (!socket) {
-    // A machine without IPv6 has no ::1, and nobody asked for it by name.
-    const bool no_ipv6 = socket.error().code == std::errc::address_not_available ||
-                         socket.error().code == std::errc::address_family_not_supported;
-    if (!optional || !no_ipv6) fail(text, socket.error());
-    spdlog::info("not listening on {}: {}", text, socket.error().code.message());
-    return;
-  }
-  const auto bound = bound_address(socket->get());
-  if (!bound) fail(text, bound.error());
-  spdlog::info("listening on {}", server.add_loopback(std::move(*socket), *bound));
-}
-
-/// The path that is served, empty when there is none.
-std::string open_unix(http::Server& server, const Settings& settings) {
-  const bool asked = settings.unix_socket.has_value();
-  std::string path = settings.unix_socket.value_or(default_unix_socket);
-  if (path.empty()) return path;
-  auto socket = listen_unix(path, !asked);
-  if (!socket) {
-    const Error& error = socket.error();
-    const bool no_place = error.code == std::errc::permission_denied ||
-                          error.code == std::errc::read_only_file_system;
-    if (asked || !no_place) fail(path, error);
-    spdlog::info("no Unix socket: {} cannot be made: {}", error.path, error.code.message());
-    return {};
-  }
-  spdlog::info("listening on {}", server.add_unix(std::move(*socket), path));
-  return path;
-}
-
-void open_listeners(http::Server& server, http::Service& service, const Settings& settings) {
-  if (settings.listen.empty())
-    for (const char* address : default_listen)
-      open_loopback(server, address, std::string_view{address}.starts_with('['));
-  for (const std::string& address : settings.listen)
-    if (address != no_listener) open_loopback(server, address, false);
-  for (const std::string& address : settings.listen_remote)
-    open_remote(server, address, remote_rules(settings));
-  service.unix_socket = open_unix(server, settings);
-}
-
-/// The files behind --token-file and --tls-…, which SIGHUP reads again.
-class Credentials {
- public:
-  Credentials(const Settings& settings, http::Service& service, http::Server& server)
-      : settings_(settings), service_(service), server_(server) {}
-
-  void load_or_fail() {
-    if (const auto loaded = load(); !loaded) throw StartFailure(describe(loaded.error()));
-  }
-
-  /// What cannot be read leaves what was read before.
-  void reload() {
-    if (const auto loaded = load(); !loaded)
-      spdlog::error("{}; what was read before still holds", describe(loaded.error()));
-  }
-
- private:
-  Result<void> load() {
-    if (!settings_.token_file.empty()) {
-      auto token = read_secret(settings_.token_file);
-      if (!token) return token.error();
-      service_.token = std::move(*token);
-    }
-    if (!settings_.tls.certificate.empty()) {
-      auto tls = http::load_tls(settings_.tls);
-      if (!tls) return tls.error();
-      server_.use_tls(std::move(*tls));
-    }
-    return {};
-  }
-
-  static std::string describe(const Error& error) {
-    return "cannot " + error.op + " " + error.path + ": " +
-           (error.detail.empty() ? error.code.message() : error.detail);
-  }
-
-  const Settings& settings_;
-  http::Service& service_;
-  http::Server& server_;
-};
 
 std::optional<ino_t> inode_of(const std::string& path) {
   struct stat status {};
@@ -204,6 +95,7 @@ int run(const Settings& settings) {
   // Before anybody can see that it runs: from then on a signal means what it should.
   boost::asio::signal_set surveys{context, SIGHUP};
   boost::asio::signal_set ends{context, SIGTERM, SIGINT};
+  Supervision supervision{context};
   metrics::Counters counters;
   const ContainerPlan plan = container_plan(settings);
   CgroupTree tree{host, plan};
@@ -231,6 +123,7 @@ int run(const Settings& settings) {
   const auto source = settings.has_subject() ? make_subject_source(settings) : nullptr;
   const auto publish = [&](const Surveyor::Published& snapshot) {
     publish_to->publish(snapshot);
+    supervision.surveyed(*snapshot);
     if (snapshot->survey.run.stale) return;
     // Cgroups are surveyd's own matter, whoever is surveyed.
     if (source) monitor->surveyed(about_surveyd(*snapshot));
@@ -248,9 +141,10 @@ int run(const Settings& settings) {
   SurveyorSettings surveyor_settings;
   surveyor_settings.interval = settings.interval;
   surveyor_settings.plan = plan;
-  surveyor_settings.replace_claims = [results](const Findings& claims) {
-    return results->replace(claims);
-  };
+  surveyor_settings.replace_claims =
+      [results, sandbox = probes::find_sandbox(host)](const Findings& claims) {
+        return probes::name_sandbox(results->replace(claims), sandbox);
+      };
   if (source) surveyor_settings.source = [source] { return source->survey(); };
   Surveyor surveyor{context.get_executor(), host, probes, surveyor_settings, render, publish};
   run::Verifications verifications{context.get_executor(), surveyor,
@@ -295,23 +189,32 @@ int run(const Settings& settings) {
     monitor->ensured(report, surveyor.begun());
   };
   http::Server server{context, service};
-  Credentials{settings, service, server}.load_or_fail();
-  open_listeners(server, service, settings);
-  const auto unix_inode = inode_of(service.unix_socket);
+  Credentials credentials{settings, service, server};
+  credentials.load_or_fail();
+  const std::string made_socket = open_listeners(server, service, settings);
+  const auto unix_inode = inode_of(made_socket);
 
   std::function<void()> await_hangup = [&] {
     surveys.async_wait([&](const boost::system::error_code& error, int) {
       if (error) return;
-      Credentials{settings, service, server}.reload();
-      surveyor.survey();
+      supervision.reloading();
+      credentials.reload();
+      surveyor.survey([&supervision](const Surveyor::Published&) { supervision.reloaded(); });
       await_hangup();
     });
   };
   ends.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
     spdlog::info("signal {}: finishing open requests", signal);
+    supervision.stopping("Finishing open requests");
     verifications.cancel();
     server.drain([&context] { context.stop(); });
+    ends.async_wait([&](const boost::system::error_code& none, int again) {
+      if (none) return;
+      spdlog::warn("signal {}: ending at once, {} open requests are given up", again,
+                   server.abort());
+      supervision.stopping("Ending at once");
+    });
   });
 
   await_hangup();
@@ -320,8 +223,7 @@ int run(const Settings& settings) {
   serve_until_stopped(context);
 
   // Another instance may have taken the path over meanwhile.
-  if (!service.unix_socket.empty() && inode_of(service.unix_socket) == unix_inode)
-    ::unlink(service.unix_socket.c_str());
+  if (!made_socket.empty() && inode_of(made_socket) == unix_inode) ::unlink(made_socket.c_str());
   for (const std::string& id : reaper.pending())
     spdlog::warn("container {} is not removed yet, and nobody goes on with it", id);
   const bool trials_ended = verifications.stop(std::chrono::milliseconds{1500});

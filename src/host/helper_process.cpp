@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/service_manager.hpp"
+
 namespace surveyd {
 namespace {
 
@@ -245,6 +247,7 @@ Result<void> become_helper(pid_t parent) {
   close_from(STDERR_FILENO + 1);
   (void)::setpgid(0, 0);
   ::umask(0022);
+  forget_service_manager();
   (void)::prctl(PR_SET_NAME, "surveyd-helper");  // executed as "exe"
   // A binary with file capabilities, or one that its user cannot read, is not dumpable, and then
   // the files of its /proc directory belong to root: EACCES for the maps of a user namespace.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 
 #include <arpa/inet.h>
@@ -166,6 +167,18 @@ Result<UniqueFd> listen_unix(const std::string& path, bool make_directory) {
 
 Result<TcpAddress> bound_address(int socket) {
   return end_of(socket, ::getsockname, "getsockname");
+}
+
+Result<std::string> bound_path(int socket) {
+  AnyAddress any;
+  std::memset(&any, 0, sizeof any);
+  socklen_t size = sizeof any;
+  if (::getsockname(socket, &any.generic, &size) != 0) return last_error("getsockname");
+  constexpr socklen_t before = offsetof(sockaddr_un, sun_path);
+  std::string path{any.local.sun_path, size > before ? size - before : 0};
+  if (path.empty() || path.front() != '\0') return std::string{path.c_str()};
+  path.front() = '@';  // abstract: any byte may follow, and the size ends it
+  return path;
 }
 
 Result<TcpConnection> tcp_connection(int socket) {

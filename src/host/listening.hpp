@@ -36,6 +36,9 @@ struct TcpAddress {
 /// The address that a socket is bound to, with the port that the kernel chose for 0.
 [[nodiscard]] Result<TcpAddress> bound_address(int socket);
 
+/// The path that a Unix socket is bound to; an abstract one begins with '@'.
+[[nodiscard]] Result<std::string> bound_path(int socket);
+
 /// Both ends of a connected TCP socket.
 [[nodiscard]] Result<TcpConnection> tcp_connection(int socket);
 

@@ -52,7 +52,7 @@ Task<> Connection::serve() {
       if (!output_.empty() && !co_await flush()) co_return;
       if (phase_ != Phase::head && phase_ != Phase::body)
         enter(begin_ < end_ ? Phase::head : Phase::idle);
-      if (draining_ && phase_ == Phase::idle) co_return co_await close();
+      if (draining_ && has_served_ && phase_ == Phase::idle) co_return co_await close();
       const auto [error, size] = co_await stream_.async_read_some(input_space());
       if (timed_out_ && phase_ != Phase::idle) {
         step = refuse(phase_ == Phase::head ? "head_timeout" : "body_timeout",
@@ -70,6 +70,7 @@ Task<> Connection::serve() {
     }
 
     const auto begun = Clock::now();
+    has_served_ = true;
     enter(Phase::handling);
     Response response;
     if (step == Step::refused)
@@ -234,7 +235,7 @@ void Connection::enter(Phase phase) {
   phase_ = phase;
   switch (phase) {
     case Phase::idle:
-      deadline_ = Clock::now() + limits.idle_deadline;
+      deadline_ = Clock::now() + (draining_ ? limits.drain_patience : limits.idle_deadline);
       break;
     case Phase::head:
       deadline_ = Clock::now() + limits.head_deadline;
@@ -266,8 +267,12 @@ void Connection::expire(Clock::time_point now) {
 
 void Connection::drain() {
   draining_ = true;
+  if (phase_ != Phase::idle) return;
+  if (!has_served_) return enter(Phase::idle);
+  // What has arrived is read next, and answered.
   boost::system::error_code ignored;
-  if (phase_ == Phase::idle) stream_.socket().cancel(ignored);
+  Socket& socket = stream_.socket();
+  if (socket.available(ignored) == 0) socket.cancel(ignored);
 }
 
 void Connection::abort() {

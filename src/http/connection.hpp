@@ -30,7 +30,8 @@ class Connection {
   /// Ends what has lasted too long. Called from time to time: no timer of its own to rearm.
   void expire(Clock::time_point now);
 
-  /// No more requests after the current one; a connection without one closes.
+  /// No more requests after the current one. A connection without one closes, after a moment when
+  /// it is so new that its first request may be on the way.
   void drain();
 
   /// Ends it at once, whatever it does.
@@ -81,6 +82,7 @@ class Connection {
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_;
   bool timed_out_ = false;
+  bool has_served_ = false;
   bool draining_ = false;
   bool peer_finished_ = false;
 };

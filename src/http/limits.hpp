@@ -29,6 +29,7 @@ struct Limits {
   unsigned subject_questions = 4;                     ///< of them at a time, waiting ones included
   std::chrono::milliseconds removal_deadline{5'000};  ///< of a removal by force
   std::chrono::milliseconds drain_deadline{4'000};    ///< of open requests at the end
+  std::chrono::milliseconds drain_patience{500};  ///< then, with a client that has sent nothing yet
 };
 
 }  // namespace surveyd::http

@@ -6,6 +6,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -115,8 +116,9 @@ Task<> Server::accept(Entrance& entrance) {
   Timer pause{context_};
   while (entrance.acceptor.is_open()) {
     auto [error, socket] = co_await entrance.acceptor.async_accept(completion);
-    if (!entrance.acceptor.is_open()) co_return;
+    // Who has been accepted is served, also when the drain has begun meanwhile.
     if (!error && admit(entrance, std::move(socket))) continue;
+    if (!entrance.acceptor.is_open()) co_return;
     // Re-arming at once would burn a core, giving up would be deafness for ever.
     if (ran_out_of_descriptors(error)) answer_without_descriptors(entrance);
     pause.expires_after(accept_backoff);
@@ -133,6 +135,7 @@ bool Server::admit(Entrance& entrance, Socket socket) try {
   }
   Task<> served = serve(std::move(socket), entrance.listener);
   asio::co_spawn(context_, std::move(served), asio::detached);
+  ++accepted_;
   return true;
 } catch (const std::bad_alloc&) {
   return false;
@@ -141,13 +144,17 @@ bool Server::admit(Entrance& entrance, Socket socket) try {
 Task<> Server::serve(Socket socket, std::shared_ptr<const Listener> listener) {
   const bool local = listener->transport == Transport::unix_socket;
   auto peer = identify(socket.native_handle(), *listener);
-  if (!peer) co_return;  // gone already
+  if (!peer) {  // gone already
+    --accepted_;
+    co_return end_when_drained();
+  }
   Stream stream{std::move(socket), listener->encrypted ? tls_ : nullptr};
   Connection connection{service_, std::move(stream), listener, std::move(peer)};
   connections_.insert(&connection);
   unix_connections_ += local;
   service_.counters.connections(listener->label(), 1);
   if (!sweeping_) sweep();
+  if (drained_) connection.drain();
 
   try {
     co_await connection.serve();
@@ -159,7 +166,8 @@ Task<> Server::serve(Socket socket, std::shared_ptr<const Listener> listener) {
   service_.counters.connections(listener->label(), -1);
   unix_connections_ -= local;
   connections_.erase(&connection);
-  if (drained_ && connections_.empty()) finish_drain();
+  --accepted_;
+  end_when_drained();
 }
 
 std::shared_ptr<const Peer> Server::identify(int socket, const Listener& listener) {
@@ -220,14 +228,25 @@ void Server::drain(std::function<void()> drained) {
   drained_ = std::move(drained);
   boost::system::error_code ignored;
   for (const auto& entrance : entrances_) entrance->acceptor.close(ignored);
-  if (connections_.empty()) return finish_drain();
   for (Connection* connection : connections_) connection->drain();
   drain_timer_.expires_after(service_.limits.drain_deadline);
   drain_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    for (Connection* connection : connections_) connection->abort();
-    finish_drain();
+    abort();
   });
+  // Who has been accepted by now is in the queue before this.
+  asio::post(context_, [this] { end_when_drained(); });
+}
+
+std::size_t Server::abort() {
+  const std::size_t count = connections_.size();
+  for (Connection* connection : connections_) connection->abort();
+  finish_drain();
+  return count;
+}
+
+void Server::end_when_drained() {
+  if (drained_ && accepted_ == 0) finish_drain();
 }
 
 void Server::finish_drain() {

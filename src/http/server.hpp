@@ -40,8 +40,12 @@ class Server {
   void start();
 
   /// Accepts no more, lets requests that have begun end, closes what is left after the drain
-  /// deadline, and calls `drained`.
+  /// deadline, and calls `drained`. Who waits in the queue of a socket that another process holds
+  /// as well stays there.
   void drain(std::function<void()> drained);
+
+  /// Ends a drain at once; how many connections that closed.
+  std::size_t abort();
 
  private:
   using Acceptor =
@@ -60,12 +64,14 @@ class Server {
   void answer_without_descriptors(Entrance& entrance);
   std::shared_ptr<const Peer> identify(int socket, const Listener& listener);
   void sweep();
+  void end_when_drained();
   void finish_drain();
 
   boost::asio::io_context& context_;
   Service& service_;
   std::vector<std::unique_ptr<Entrance>> entrances_;
   std::unordered_set<Connection*> connections_;
+  std::size_t accepted_ = 0;  ///< and not ended: those of `connections_`, and who is about to be
   std::size_t unix_connections_ = 0;
   SocketDiagnosis diagnosis_;
   std::shared_ptr<TlsContext> tls_;  ///< null: no listener is encrypted

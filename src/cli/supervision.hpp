@@ -1,0 +1,46 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <surveyd/surveyor.hpp>
+
+namespace surveyd::cli {
+
+/// What the service manager is told (sd_notify(3)), and its watchdog. Without a service manager
+/// nothing is sent, and without a watchdog nothing wakes up. Belongs to the serving thread.
+class Supervision {
+ public:
+  /// Takes the watchdog's variables out of the environment: call it while there is one thread.
+  /// Throws StartFailure when they are no numbers.
+  explicit Supervision(boost::asio::io_context& context);
+
+  /// Ready with the first one: by then every listener accepts, as that was begun before.
+  void surveyed(const Snapshot& snapshot);
+
+  /// A survey was asked for by a signal; `reloaded` when it is there.
+  void reloading();
+  void reloaded();
+
+  /// From now on only the watchdog, and how the end goes on.
+  void stopping(const std::string& status);
+
+ private:
+  void feed_watchdog();
+
+  boost::asio::steady_timer watchdog_;
+  std::optional<std::chrono::microseconds> interval_;  ///< between two signs of life
+  std::string status_;                                 ///< as said last
+  unsigned reloads_ = 0;                               ///< that have not ended
+  bool ready_ = false;
+  bool stopping_ = false;
+};
+
+/// For administrators, one line: the modes, and how many findings are what.
+[[nodiscard]] std::string status_line(const Snapshot& snapshot);
+
+}  // namespace surveyd::cli
