@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
+#include <optional>
 #include <string_view>
 
 #include "parse/proc_status.hpp"
@@ -12,17 +14,20 @@ namespace {
 
 constexpr int filtered = 2;  // SECCOMP_MODE_FILTER
 
-std::string bounding_set(const Host& host, const char* path) {
-  const auto text = host.read(path);
-  return text ? parse::status_field(*text, "CapBnd").value_or("") : std::string{};
-}
-
-// Process 1 has the mounts of the host. Without the right to look at it, what counts is that a unit
-// has mounts of its own only when one of its settings asks for them.
-bool has_own_mounts(const Host& host) {
-  const auto own = host.read("/proc/self/mountinfo");
-  const auto first = host.read("/proc/1/mountinfo");
-  return own && first && *own != *first;
+// What is missing in the bounding set, as the kernel numbers capabilities; nothing when that cannot
+// be seen.
+std::string missing_capabilities(const Host& host) {
+  const auto status = host.read("/proc/self/status");
+  const auto last = host.read("/proc/sys/kernel/cap_last_cap");
+  if (!status || !last) return {};
+  const auto field = parse::status_field(*status, "CapBnd");
+  const auto held = field ? parse::capability_set(*field) : std::nullopt;
+  if (!held) return {};
+  std::string missing;
+  for (int number = 0; number <= std::atoi(last->c_str()) && number < 64; ++number)
+    if ((*held >> number & 1) == 0)
+      missing += (missing.empty() ? "" : " ") + std::to_string(number);
+  return missing;
 }
 
 bool is_refusal(const Evidence& evidence) {
@@ -32,10 +37,18 @@ bool is_refusal(const Evidence& evidence) {
   });
 }
 
+// Ranges of ids, and programs that get rights from their files, are for those who may not map ids
+// themselves: a sandbox makes them matter.
 bool was_refused(const Finding& finding) {
-  constexpr std::array codes = {ReasonCode::call_filtered, ReasonCode::capability_missing,
-                                ReasonCode::misbehaves,    ReasonCode::permission_denied,
-                                ReasonCode::read_only,     ReasonCode::refused};
+  constexpr std::array codes = {ReasonCode::call_filtered,
+                                ReasonCode::capability_missing,
+                                ReasonCode::misbehaves,
+                                ReasonCode::no_subordinate_ids,
+                                ReasonCode::permission_denied,
+                                ReasonCode::program_unprivileged,
+                                ReasonCode::read_only,
+                                ReasonCode::refused,
+                                ReasonCode::too_few_subordinate_ids};
   return std::find(codes.begin(), codes.end(), finding.code) != codes.end() ||
          std::any_of(finding.evidence.begin(), finding.evidence.end(), is_refusal);
 }
@@ -48,11 +61,11 @@ std::string find_sandbox(const Host& host) {
   std::vector<std::string> parts;
   if (const auto mode = host.seccomp_mode(); mode && *mode == filtered)
     parts.emplace_back("system calls are filtered (SystemCallFilter= and the like)");
-  const std::string own = bounding_set(host, "/proc/self/status");
-  const std::string first = bounding_set(host, "/proc/1/status");
-  if (!own.empty() && !first.empty() && own != first)
-    parts.push_back("CapabilityBoundingSet= leaves " + own + " of " + first);
-  if (has_own_mounts(host)) parts.emplace_back("its mounts are its own (Protect…=, Private…=)");
+  if (const std::string missing = missing_capabilities(host); !missing.empty())
+    parts.push_back("CapabilityBoundingSet= lacks the capabilities " + missing);
+  // Such a unit cannot look at process 1 to compare.
+  if (!parts.empty())
+    parts.emplace_back("its mounts may be its own (Protect…=, Private…=, ReadWritePaths=)");
   std::string text;
   for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
   return text;

@@ -8,8 +8,8 @@
 
 namespace surveyd::probes {
 
-/// What the unit that surveyd was started by takes away from it, in words; empty without a unit, and
-/// when it takes nothing away. It does not change while the process lives.
+/// What the unit that surveyd was started by takes away from it, in words; empty without a unit,
+/// and when it takes nothing away. It does not change while the process lives.
 [[nodiscard]] std::string find_sandbox(const Host& host);
 
 /// Says so in the evidence of every finding that was refused something. What is not there, or has

@@ -26,7 +26,7 @@ V1 = "systemd.unified_cgroup_hierarchy=0"
 V2 = "systemd.unified_cgroup_hierarchy=1"
 # systemd's arguments for the kernel, and the tests to run below them: one boot each.
 BOOTS = {
-    "v2": ((), ("units", "containers", "subject")),
+    "v2": ((), ("units", "containers", "subject", "hardened")),
     "environments": ((), ("entered.V2",)),
     "v1": ((V1, "systemd.legacy_systemd_cgroup_controller=1"), ("legacy.V1", "entered.V1")),
     "hybrid": ((V1,), ("legacy.Hybrid", "entered.Hybrid", "remedies.Hybrid")),
@@ -38,9 +38,9 @@ BOOTS = {
 
 
 def documented_unit():
-    """The unit file that the README recommends."""
-    text = (PROJECT / "README.md").read_text(encoding="utf-8")
-    return re.search(r"^## systemd\n+```ini\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)[1]
+    """The unit without a sandbox that docs/systemd.md shows."""
+    text = (PROJECT / "docs" / "systemd.md").read_text(encoding="utf-8")
+    return re.search(r"^```ini\n(\[Unit\].*?)^```$", text, re.DOTALL | re.MULTILINE)[1]
 
 
 def make_job(job, names):
@@ -50,6 +50,7 @@ def make_job(job, names):
     for directory in (SUPPORT, FIXTURES, GUEST):
         ignored = shutil.ignore_patterns("__pycache__", "*.[ch]pp")
         shutil.copytree(directory, job / directory.name, ignore=ignored)
+    shutil.copytree(PROJECT / "systemd", job / "systemd")
     (job / "surveyd.service").write_text(documented_unit(), encoding="utf-8")
     script = f"#!/bin/sh\nexec python3 -B guest/run.py {' '.join(names)}\n"
     (job / "job").write_text(script, encoding="ascii")

@@ -25,7 +25,7 @@ EVERY_HOUR = "[Service]\nEnvironment=SURVEYD_INTERVAL=3600\n"
 
 
 def install():
-    """The binary, the libraries that the guest lacks, and the unit of the README."""
+    """The binary, the libraries that the guest lacks, and the unit without a sandbox."""
     shutil.copy(JOB / "surveyd", BINARY)
     for library in (JOB / "lib").rglob("*.so*"):
         place = Path("/") / library.relative_to(JOB / "lib")
