@@ -43,6 +43,9 @@ RequestParser::RequestParser(Request& request, const Limits& limits) : request_(
 }
 
 std::size_t RequestParser::parse(std::string_view input, boost::system::error_code& error) {
+  // Of a body without a chunk but the last one, Beast asserts that it comes whole, once its first
+  // line has been seen.
+  if (is_header_done() && chunked() && input.size() < 5 && input.starts_with("0\r\n")) return 0;
   const std::size_t used = put(boost::asio::const_buffer{input.data(), input.size()}, error);
   if (error == boost::beast::http::error::need_more) error = {};
   return used;

@@ -49,6 +49,14 @@ TEST(PostSurvey, TakesABodyByChunksAndByBytes) {
   EXPECT_EQ(statuses(talk.say_and_wait("\n")), "200");
 }
 
+TEST(PostSurvey, TakesALastChunkAloneByBytes) {
+  auto talk = as_owner();
+  const std::string last =
+      "POST /survey HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  EXPECT_EQ(talk.say_byte_by_byte(last.substr(0, last.size() - 1)), "");
+  EXPECT_EQ(statuses(talk.say_and_wait("\n")), "200");
+}
+
 TEST(PostSurvey, RefusesABodyThatItDoesNotKnow) {
   auto talk = as_owner();
   const std::string answer = talk.say_and_wait(post("/survey", R"({"verified": true})"));
