@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
+#include <sstream>
 
 #include <CLI/CLI.hpp>
 #include <grp.h>
@@ -426,10 +428,17 @@ void load_file(const std::string& path, const std::vector<std::string>& names) {
   // A directory opens, and reads as if it were empty.
   if (!file || std::filesystem::is_directory(path))
     throw CLI::ConfigError(path + " cannot be read");
-  for (const CLI::ConfigItem& item : CLI::ConfigTOML{}.from_config(file)) {
+  std::stringstream text;
+  text << file.rdbuf();
+  // A variable would end at one, and so would hold another value than the file.
+  if (text.str().find('\0') != std::string::npos) throw CLI::ConfigError(path + " holds a NUL");
+  std::set<std::string> given;
+  for (const CLI::ConfigItem& item : CLI::ConfigTOML{}.from_config(text)) {
     if (item.name == "++" || item.name == "--") continue;  // CLI11's marks of a section
     if (!item.parents.empty() || std::find(names.begin(), names.end(), item.name) == names.end())
       throw CLI::ConfigError("\"" + item.fullname() + "\" in " + path + " is not a setting");
+    if (!given.insert(item.name).second)
+      throw CLI::ConfigError("\"" + item.name + "\" is given twice in " + path);
     std::string value;
     for (const std::string& input : item.inputs) value += (value.empty() ? "" : ",") + input;
     // An empty variable is as good as none.

@@ -211,6 +211,17 @@ TEST_F(SettingsTest, RefuseKeysThatAreNoSettings) {
   }
 }
 
+TEST_F(SettingsTest, RefuseAFileWithANul) {
+  using namespace std::string_literals;
+  file("cgroup-name = \"zlayer\0/../x\"\n"s);
+  expect_refused({}, file_);
+}
+
+TEST_F(SettingsTest, RefuseASettingThatTheFileGivesTwice) {
+  file("interval = 5\nrepair = true\ninterval = 6\n");
+  expect_refused({}, "interval");
+}
+
 TEST_F(SettingsTest, RefuseAFileThatIsNotThere) {
   expect_refused({"--config", "/nonexistent/surveyd.toml"}, "/nonexistent/surveyd.toml");
 }
