@@ -81,7 +81,13 @@ Finding finding_of(const nlohmann::json& document) {
   }
   finding.failed = document.at("failed");
   const auto us = [&document](const char* name) {
-    return microseconds{document.at(name).get<std::int64_t>()};
+    const nlohmann::json& number = document.at(name);
+    const auto count = number.is_number_integer() ? number.get<std::int64_t>() : -1;
+    // The clock counts nanoseconds.
+    if (count < 0 ||
+        count > std::chrono::duration_cast<microseconds>(std::chrono::nanoseconds::max()).count())
+      throw std::out_of_range(name);
+    return microseconds{count};
   };
   finding.checked_at = finding.changed_at = system_clock::time_point{us("checked_at_us")};
   finding.duration = us("duration_us");

@@ -96,6 +96,16 @@ TEST(FindingLine, OfSomebodyElseIsNone) {
     EXPECT_FALSE(json::parse_finding(text)) << text;
 }
 
+TEST(FindingLine, OfATimeThatNoClockHasIsNone) {
+  for (const char* name : {"checked_at_us", "duration_us"})
+    for (const char* number :
+         {"9223372036854775807", "18446744073709551615", "-1", "1e300", "null"}) {
+      auto line = nlohmann::json::parse(json::finding_line(hand_made()));
+      line[name] = nlohmann::json::parse(number);
+      EXPECT_FALSE(json::parse_finding(line.dump())) << name << " " << number;
+    }
+}
+
 TEST(FindingLine, SurvivesBytesThatAreNotUtf8) {
   Finding sent = hand_made();
   sent.value = "\xff\xfe/name";
