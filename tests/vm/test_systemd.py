@@ -51,6 +51,7 @@ def make_job(job, names):
         ignored = shutil.ignore_patterns("__pycache__", "*.[ch]pp")
         shutil.copytree(directory, job / directory.name, ignore=ignored)
     shutil.copytree(PROJECT / "systemd", job / "systemd")
+    shutil.copy(PROJECT / "docs" / "systemd.md", job / "systemd")
     (job / "surveyd.service").write_text(documented_unit(), encoding="utf-8")
     script = f"#!/bin/sh\nexec python3 -B guest/run.py {' '.join(names)}\n"
     (job / "job").write_text(script, encoding="ascii")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import threading
 import unittest
@@ -13,7 +14,7 @@ from machine import BINARY, JOB, SOCKET, TREE, UNIT, is_ready, request, run, sys
 from wire import DEADLINE, Connection
 
 SOCKET_UNIT = UNIT.with_suffix(".socket")
-DROP_IN = UNIT.with_name(UNIT.name + ".d") / "zz-watchdog.conf"
+DROP_IN = UNIT.with_name(UNIT.name + ".d") / "zz-hardened.conf"
 TCP = ("127.0.0.1", 9847)
 SANDBOX = "the sandbox of surveyd's own unit"
 CLIENTS = 4
@@ -61,6 +62,14 @@ class Hardened(unittest.TestCase):
         # Before any ensure, as with the other one.
         cls.hardened = verified_findings()
 
+    def drop_in(self, text):
+        DROP_IN.write_text(text, encoding="ascii")
+        self.addCleanup(systemctl, "restart", UNIT.name)
+        self.addCleanup(systemctl, "daemon-reload")
+        self.addCleanup(DROP_IN.unlink)
+        systemctl("daemon-reload")
+        systemctl("restart", UNIT.name)
+
     def test_it_is_active_and_says_what_it_found(self):
         # Ready is ready: nothing is waited for.
         self.assertEqual(shown("ActiveState"), "active")
@@ -92,6 +101,18 @@ class Hardened(unittest.TestCase):
                 unexplained.append(json.dumps([other, finding], indent=1))
         self.assertEqual(unexplained, [])
 
+    def test_with_the_documented_drop_in_they_are_the_unhardened_ones(self):
+        document = (JOB / "systemd" / "systemd.md").read_text(encoding="utf-8")
+        self.drop_in(re.search(r"# systemctl edit surveyd\n(.*?)```", document, re.DOTALL)[1])
+        findings = verified_findings()
+        differ = {
+            name: (self.unhardened[name]["status"], finding["status"], finding["reason"])
+            for name, finding in findings.items()
+            if finding["status"] != self.unhardened[name]["status"]
+            and name != "cgroup_delegation"  # another test may have ensured
+        }
+        self.assertEqual(differ, {})
+
     def test_what_matters_to_an_orchestrator_is_not_taken_away(self):
         document = request("GET", "/capabilities").json()
         self.assertEqual(document["assessed_mode"], "full")
@@ -105,12 +126,7 @@ class Hardened(unittest.TestCase):
             self.assertEqual(answer.status, 200, answer.body)
 
     def test_the_watchdog_is_fed_and_ends_a_daemon_that_hangs(self):
-        DROP_IN.write_text("[Service]\nWatchdogSec=4\nRestartSec=0\n", encoding="ascii")
-        self.addCleanup(systemctl, "restart", UNIT.name)
-        self.addCleanup(systemctl, "daemon-reload")
-        self.addCleanup(DROP_IN.unlink)
-        systemctl("daemon-reload")
-        systemctl("restart", UNIT.name)
+        self.drop_in("[Service]\nWatchdogSec=4\nRestartSec=0\n")
         pid, fed = shown("MainPID"), {shown("WatchdogTimestampMonotonic")}
 
         def three_times():
