@@ -211,9 +211,9 @@ int run(const Settings& settings) {
     server.drain([&context] { context.stop(); });
     ends.async_wait([&](const boost::system::error_code& none, int again) {
       if (none) return;
-      spdlog::warn("signal {}: ending at once, {} open requests are given up", again,
-                   server.abort());
       supervision.stopping("Ending at once");
+      const std::size_t given_up = server.abort();
+      spdlog::warn("signal {}: ending at once, {} open requests are given up", again, given_up);
     });
   });
 

@@ -15,7 +15,7 @@ namespace surveyd::cli {
 /// nothing is sent, and without a watchdog nothing wakes up. Belongs to the serving thread.
 class Supervision {
  public:
-  /// Takes the watchdog's variables out of the environment: call it while there is one thread.
+  /// Takes the watchdog's variables out of the environment: before anybody else looks at that.
   /// Throws StartFailure when they are no numbers.
   explicit Supervision(boost::asio::io_context& context);
 
