@@ -50,8 +50,10 @@ struct ForeignSurvey {
 
 struct SurveyorSettings {
   std::chrono::seconds interval{30};
-  std::chrono::milliseconds probe_deadline{1000};  ///< then its finding is unknown: timed out
-  std::chrono::milliseconds stale_after{3000};     ///< a survey that takes longer than this
+  /// Then its finding is unknown: timed out. Each that is given up halves it for the rest of that
+  /// survey, down to a tenth, so that many that hang hold the others up hardly longer than one.
+  std::chrono::milliseconds probe_deadline{600};
+  std::chrono::milliseconds stale_after{3000};  ///< a survey that takes longer than this
   ContainerPlan plan;
   /// The findings that follow from what was claimed, where something is known better: called on the
   /// worker. May be empty.
@@ -104,6 +106,8 @@ class Surveyor {
   static std::shared_ptr<Snapshot> conclude_run(Run& run);
   void begin();
   void watch();
+  [[nodiscard]] std::chrono::milliseconds deadline_of(const Run& run) const;
+  [[nodiscard]] std::chrono::milliseconds next_look() const;
   void give_up_late_probe();
   void mark_stale();
   void finish(const std::shared_ptr<Run>& run);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -13,6 +14,7 @@
 
 namespace surveyd {
 
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using std::chrono::system_clock;
 
@@ -197,7 +199,7 @@ std::shared_ptr<Snapshot> Surveyor::conclude_run(Run& run) {
 }
 
 void Surveyor::watch() {
-  watchdog_.expires_after(settings_.probe_deadline);
+  watchdog_.expires_after(next_look());
   watchdog_.async_wait([this](const boost::system::error_code& error) {
     if (error || stopped_ || !run_) return;
     if (!run_->source) give_up_late_probe();
@@ -206,12 +208,28 @@ void Surveyor::watch() {
   });
 }
 
+milliseconds Surveyor::deadline_of(const Run& run) const {
+  return std::max(settings_.probe_deadline / (1U << std::min(run.attempt, 4U)),
+                  settings_.probe_deadline / 10);
+}
+
+// When the probe that runs now would be late; one that begins meanwhile is looked at again.
+milliseconds Surveyor::next_look() const {
+  if (run_->source) return settings_.probe_deadline;
+  const std::lock_guard lock{run_->mutex};
+  const milliseconds deadline = deadline_of(*run_);
+  const auto left = run_->current_since + deadline - steady_clock::now();
+  // Not at once: there may be no thread to go on with.
+  return std::clamp(std::chrono::ceil<milliseconds>(left), std::min(milliseconds{10}, deadline),
+                    deadline);
+}
+
 void Surveyor::give_up_late_probe() {
   Run& run = *run_;
   const std::lock_guard lock{run.mutex};
   const std::size_t late = run.current;
-  if (run.findings[late] || steady_clock::now() - run.current_since < settings_.probe_deadline)
-    return;
+  const milliseconds deadline = deadline_of(run);
+  if (run.findings[late] || steady_clock::now() - run.current_since < deadline) return;
   // Before anything is given up: without another thread there is nobody to go on with.
   std::unique_ptr<run::Worker> next;
   try {
@@ -219,9 +237,9 @@ void Surveyor::give_up_late_probe() {
   } catch (const std::system_error&) {
     return;  // tried again at the next deadline
   }
-  Finding finding = no_answer(
-      run.probes[late].id, ReasonCode::timed_out,
-      "timed out: no answer within " + std::to_string(settings_.probe_deadline.count()) + " ms");
+  Finding finding =
+      no_answer(run.probes[late].id, ReasonCode::timed_out,
+                "timed out: no answer within " + std::to_string(deadline.count()) + " ms");
   finding.duration = steady_clock::now() - run.current_since;
   run.findings[late] = std::move(finding);
   stuck_->insert(late);

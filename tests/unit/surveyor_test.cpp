@@ -251,6 +251,18 @@ TEST_F(SurveyorTest, GivesUpAProbeThatHangsAndGoesOn) {
   EXPECT_GE(finding(snapshot, "second").duration, settings_.probe_deadline);
 }
 
+TEST_F(SurveyorTest, HasLessPatienceWithEachThatHangs) {
+  settings_.probe_deadline = 400ms;
+  make();
+  for (auto& gate : script().gates) gate.shut();
+  const Published snapshot = survey();
+  for (const char* id : {"first", "second", "third"}) expect_timed_out(snapshot, id);
+  EXPECT_GE(finding(snapshot, "first").duration, 400ms);
+  EXPECT_GE(finding(snapshot, "second").duration, 200ms);
+  EXPECT_GE(finding(snapshot, "third").duration, 100ms);
+  EXPECT_LT(finding(snapshot, "third").duration, 400ms);
+}
+
 TEST_F(SurveyorTest, GivesUpTheLastProbeToo) {
   make();
   script().gates[2].shut();
