@@ -5,9 +5,12 @@
 #include <exception>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/socket_base.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
+#include <linux/sockios.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 
 #include "http/access.hpp"
 #include "http/audit.hpp"
@@ -45,7 +48,7 @@ Task<> Connection::serve() {
   if (stream_.is_encrypted() && !co_await shake_hands()) co_return;
   for (std::size_t served = 1;; ++served) {
     RequestParser parser{request_, service_.limits};
-    head_done_ = message_done_ = false;
+    begun_ = head_done_ = message_done_ = false;
     wire_bytes_ = scanned_ = head_size_ = 0;
     Step step = begin_ < end_ ? advance(parser) : Step::need_input;
     while (step == Step::need_input) {
@@ -152,9 +155,13 @@ bool Connection::accept_expectation() {
 // it has seen already could not move any more. `complete` means that there is a whole head.
 Connection::Step Connection::find_head() {
   const auto size = [this] { return end_ - begin_; };
-  // Some clients end a body with an empty line that is not counted (RFC 9112, 2.2).
-  if (scanned_ == 0 && size() >= 2 && input_[begin_] == '\r' && input_[begin_ + 1] == '\n')
-    begin_ += 2;
+  // Some clients end a body with an empty line that is not counted (RFC 9112, 2.2). One is skipped,
+  // however it arrives.
+  if (!begun_) {
+    if (size() == 0 || (size() == 1 && input_[begin_] == '\r')) return Step::need_input;
+    if (input_[begin_] == '\r' && input_[begin_ + 1] == '\n') begin_ += 2;
+    begun_ = true;
+  }
   const std::size_t limit = service_.limits.head_bytes;
   while (scanned_ < size()) {
     const char* from = input_.data() + begin_ + scanned_;
@@ -256,13 +263,31 @@ void Connection::enter(Phase phase) {
 }
 
 void Connection::expire(Clock::time_point now) {
+  if (now >= take_deadline_) {
+    take_deadline_ = Clock::time_point::max();
+    if (has_untaken()) return reset();
+  }
   if (now < deadline_) return;
-  if (phase_ == Phase::writing) service_.counters.rejected("write_timeout");
-  if (phase_ == Phase::writing || phase_ == Phase::lingering) return abort();
+  if (phase_ == Phase::writing) return reset();
+  if (phase_ == Phase::lingering) return abort();
   if (phase_ == Phase::idle && !timed_out_) service_.counters.rejected("idle_timeout");
   timed_out_ = true;
   boost::system::error_code ignored;
   stream_.socket().cancel(ignored);
+}
+
+// What fits into the kernel's buffers is written, and not yet taken by the peer.
+bool Connection::has_untaken() {
+  int untaken = 0;
+  return ::ioctl(stream_.socket().native_handle(), SIOCOUTQ, &untaken) == 0 && untaken > 0;
+}
+
+// The kernel would keep what was written for minutes, for a peer that takes none of it.
+void Connection::reset() {
+  service_.counters.rejected("write_timeout");
+  boost::system::error_code ignored;
+  stream_.socket().set_option(asio::socket_base::linger{true, 0}, ignored);
+  abort();
 }
 
 void Connection::drain() {
@@ -341,6 +366,7 @@ Task<bool> Connection::flush() {
   const Phase phase = phase_;
   const Clock::time_point deadline = deadline_;
   enter(Phase::writing);
+  take_deadline_ = deadline_;
   std::size_t sent = 0;
   while (sent < output_.size()) {
     const auto [error, size] = co_await stream_.async_write_some(

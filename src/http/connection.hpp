@@ -51,6 +51,8 @@ class Connection {
   Response head_problem(std::string_view input, const boost::system::error_code& error) const;
   Response head_too_long() const;
   void enter(Phase phase);
+  void reset();
+  [[nodiscard]] bool has_untaken();
   [[nodiscard]] boost::asio::mutable_buffer input_space();
   [[nodiscard]] bool accept_expectation();
   [[nodiscard]] Exchange exchange();
@@ -76,11 +78,14 @@ class Connection {
   std::size_t wire_bytes_ = 0;  ///< of the request that is being read
   std::size_t scanned_ = 0;     ///< how far the end of the head has been looked for
   std::size_t head_size_ = 0;   ///< 0 until it has been found
+  bool begun_ = false;          ///< an empty line before the request is behind us
   bool head_done_ = false;
   bool message_done_ = false;  ///< nothing of the current request is left to read
 
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_;
+  /// When the peer has to have what was written last.
+  Clock::time_point take_deadline_ = Clock::time_point::max();
   bool timed_out_ = false;
   bool has_served_ = false;
   bool draining_ = false;

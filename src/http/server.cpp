@@ -1,14 +1,18 @@
 #include "http/server.hpp"
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <new>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
@@ -24,6 +28,11 @@ namespace asio = boost::asio;
 // Deadlines are kept to within this; nothing wakes up while there is no connection.
 constexpr std::chrono::milliseconds sweep_interval{250};
 constexpr std::chrono::milliseconds accept_backoff{100};
+constexpr std::chrono::seconds between_accept_errors{10};  // in the log
+// Of the kernel, for what a client has not taken yet. Left to itself it would be megabytes.
+constexpr int send_buffer = 64 * 1024;
+// So many connections at a time leave memory behind that is worth giving back.
+constexpr std::size_t crowd = 64;
 
 constexpr std::string_view full_house =
     "HTTP/1.1 503 Service Unavailable\r\n"
@@ -100,6 +109,8 @@ std::string Server::add(UniqueFd socket, int family, Listener listener) {
   std::string name = listener.name;
   auto entrance = std::make_unique<Entrance>(
       Entrance{Acceptor{context_}, std::make_shared<const Listener>(std::move(listener))});
+  // Who connects inherits it.
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
   const int protocol = family == AF_UNIX ? 0 : IPPROTO_TCP;
   entrance->acceptor.assign({family, protocol}, socket.release());
   service_.counters.connections(entrance->listener->label(), 0);
@@ -107,7 +118,24 @@ std::string Server::add(UniqueFd socket, int family, Listener listener) {
   return name;
 }
 
+// Asio keeps what it knows of a descriptor for ever, to use it again for another one. Made one by
+// one, between what connections come and go with, each would hold a page of theirs. Made here, they
+// lie together.
+void Server::make_room() {
+  if (entrances_.empty()) return;
+  const int socket = entrances_.front()->acceptor.native_handle();
+  std::vector<asio::posix::basic_stream_descriptor<Executor>> together;
+  boost::system::error_code error;
+  while (!error && together.size() < service_.limits.connections) {
+    UniqueFd copy{::fcntl(socket, F_DUPFD_CLOEXEC, 0)};
+    if (!copy) break;
+    together.emplace_back(context_).assign(copy.get(), error);
+    if (!error) (void)copy.release();
+  }
+}
+
 void Server::start() {
+  make_room();
   for (const auto& entrance : entrances_)
     asio::co_spawn(context_, accept(*entrance), asio::detached);
 }
@@ -120,10 +148,21 @@ Task<> Server::accept(Entrance& entrance) {
     if (!error && admit(entrance, std::move(socket))) continue;
     if (!entrance.acceptor.is_open()) co_return;
     // Re-arming at once would burn a core, giving up would be deafness for ever.
+    log_accept_error(*entrance.listener,
+                     error ? error : boost::system::error_code{asio::error::no_memory});
     if (ran_out_of_descriptors(error)) answer_without_descriptors(entrance);
     pause.expires_after(accept_backoff);
     co_await pause.async_wait(completion);
   }
+}
+
+void Server::log_accept_error(const Listener& listener, const boost::system::error_code& error) {
+  ++accept_errors_;
+  const auto now = Connection::Clock::now();
+  if (now < next_accept_error_) return;
+  spdlog::warn("cannot accept on {}: {}; that makes {} connections of any listener so far",
+               listener.name, error.message(), accept_errors_);
+  next_accept_error_ = now + between_accept_errors;
 }
 
 // False when there was no memory to serve it with.
@@ -151,6 +190,7 @@ Task<> Server::serve(Socket socket, std::shared_ptr<const Listener> listener) {
   Stream stream{std::move(socket), listener->encrypted ? tls_ : nullptr};
   Connection connection{service_, std::move(stream), listener, std::move(peer)};
   connections_.insert(&connection);
+  most_connections_ = std::max(most_connections_, connections_.size());
   unix_connections_ += local;
   service_.counters.connections(listener->label(), 1);
   if (!sweeping_) sweep();
@@ -211,13 +251,22 @@ void Server::answer_without_descriptors(Entrance& entrance) {
   spare_ = open_spare();  // now that the socket has been closed again
 }
 
+// The allocator keeps what a crowd has used, for another one that may never come.
+void Server::give_back_memory() {
+  if (most_connections_ < crowd || connections_.size() > most_connections_ / 8) return;
+  most_connections_ = connections_.size();
+  ::malloc_trim(0);
+}
+
 void Server::sweep() {
+  give_back_memory();
   sweeping_ = !connections_.empty();
   if (!sweeping_) return;
   sweep_timer_.expires_after(sweep_interval);
   sweep_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    const auto now = Connection::Clock::now();
+    // What would be late at the next sweep ends now.
+    const auto now = Connection::Clock::now() + sweep_interval;
     // expire() only cancels and closes: what that wakes up runs later.
     for (Connection* connection : connections_) connection->expire(now);
     sweep();

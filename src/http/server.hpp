@@ -55,8 +55,10 @@ class Server {
     std::shared_ptr<const Listener> listener;
   };
 
+  void make_room();
   std::string add(UniqueFd socket, int family, Listener listener);
   Task<> accept(Entrance& entrance);
+  void log_accept_error(const Listener& listener, const boost::system::error_code& error);
   bool admit(Entrance& entrance, Socket socket);
   Task<> serve(Socket socket, std::shared_ptr<const Listener> listener);
   [[nodiscard]] bool is_full(const Listener& listener) const;
@@ -65,6 +67,7 @@ class Server {
   std::shared_ptr<const Peer> identify(int socket, const Listener& listener);
   void sweep();
   void end_when_drained();
+  void give_back_memory();
   void finish_drain();
 
   boost::asio::io_context& context_;
@@ -73,6 +76,9 @@ class Server {
   std::unordered_set<Connection*> connections_;
   std::size_t accepted_ = 0;  ///< and not ended: those of `connections_`, and who is about to be
   std::size_t unix_connections_ = 0;
+  std::size_t most_connections_ = 0;  ///< at a time, since memory was given back
+  std::size_t accept_errors_ = 0;
+  Connection::Clock::time_point next_accept_error_;  ///< for the log
   SocketDiagnosis diagnosis_;
   std::shared_ptr<TlsContext> tls_;  ///< null: no listener is encrypted
   UniqueFd spare_;                   ///< given up for a moment when descriptors run out

@@ -125,6 +125,17 @@ TEST(Delivery, MakesNoDifference) {
   }
 }
 
+TEST(Delivery, SkipsOneEmptyLineBeforeARequest) {
+  for (const auto& [before, expected] : std::vector<std::pair<std::string, std::string>>{
+           {"\r\n", "200"}, {"\r\n\r\n", "400"}, {"\r", "400"}}) {
+    for (std::size_t cut = 0; cut <= before.size(); ++cut) {
+      Conversation talk;
+      const std::string first = talk.say(before.substr(0, cut));
+      EXPECT_EQ(statuses(first + talk.say(before.substr(cut) + get("/healthz"))), expected) << cut;
+    }
+  }
+}
+
 TEST(Delivery, MayEndAnywhere) {
   const std::string request = get("/healthz");
   for (std::size_t size = 0; size < request.size(); ++size) {

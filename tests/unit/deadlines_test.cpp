@@ -64,6 +64,20 @@ TEST(Deadline, OfAnIdleConnectionClosesSilently) {
   }
 }
 
+TEST(Deadline, OfTakingAnAnswerHoldsForWhatTheKernelKeeps) {
+  for (const bool taken : {false, true}) {
+    Conversation talk;
+    talk.send(healthz);
+    talk.pass(14s);
+    EXPECT_FALSE(talk.closed());
+    if (taken) {
+      EXPECT_EQ(statuses(talk.hear()), "200");
+    }
+    talk.pass(16s);
+    EXPECT_EQ(talk.closed(), !taken);
+  }
+}
+
 TEST(Deadline, BeginsAgainWithEachRequest) {
   http::Limits limits;
   limits.head_deadline = 1s;

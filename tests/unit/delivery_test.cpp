@@ -83,8 +83,17 @@ Outcome outcome(Conversation& talk, std::string answer) {
 
 Outcome in_two(std::string_view bytes, std::size_t cut) {
   Talk talk;
-  std::string answer = talk.say(bytes.substr(0, cut));
+  const std::string answer = talk.say(bytes.substr(0, cut));
   return outcome(talk, answer + talk.say(bytes.substr(cut)));
+}
+
+// The answer that the head alone gets: one that refuses does not wait for the body.
+Outcome to_head(std::string_view bytes) {
+  const std::size_t from = bytes.starts_with("\r\n") ? 2 : 0;
+  const auto end = bytes.find("\r\n\r\n", from);
+  if (end == std::string_view::npos) return {};
+  Talk talk;
+  return outcome(talk, talk.say(bytes.substr(0, end + 4)));
 }
 
 TEST(Vectors, AreAnsweredTheSameHoweverTheyArrive) {
@@ -96,13 +105,18 @@ TEST(Vectors, AreAnsweredTheSameHoweverTheyArrive) {
   for (const auto& [id, bytes] : all) {
     Talk talk;
     const Outcome whole = outcome(talk, talk.say(bytes));
+    const Outcome head = to_head(bytes);
+    const auto is_same = [&](const Outcome& one) {
+      return one == whole || (one == head && one.finished);
+    };
     Talk slow;
     const Outcome single = outcome(slow, slow.say_byte_by_byte(bytes));
-    EXPECT_EQ(single.answer, whole.answer) << id;
-    EXPECT_EQ(single.finished, whole.finished) << id;
+    EXPECT_TRUE(is_same(single)) << id << " byte by byte\n" << single.answer << whole.answer;
     const std::size_t step = bytes.size() / most_cuts + 1;
-    for (std::size_t cut = 1; cut < bytes.size(); cut += step)
-      ASSERT_EQ(in_two(bytes, cut).answer, whole.answer) << id << " cut at " << cut;
+    for (std::size_t cut = 1; cut < bytes.size(); cut += step) {
+      const Outcome two = in_two(bytes, cut);
+      ASSERT_TRUE(is_same(two)) << id << " cut at " << cut << "\n" << two.answer << whole.answer;
+    }
   }
 }
 
