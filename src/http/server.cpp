@@ -124,9 +124,11 @@ std::string Server::add(UniqueFd socket, int family, Listener listener) {
 void Server::make_room() {
   if (entrances_.empty()) return;
   const int socket = entrances_.front()->acceptor.native_handle();
+  constexpr std::size_t most = 16 * 1024;  // more would be felt at the start
+  const std::size_t wanted = std::min(service_.limits.connections, most);
   std::vector<asio::posix::basic_stream_descriptor<Executor>> together;
   boost::system::error_code error;
-  while (!error && together.size() < service_.limits.connections) {
+  while (!error && together.size() < wanted) {
     UniqueFd copy{::fcntl(socket, F_DUPFD_CLOEXEC, 0)};
     if (!copy) break;
     together.emplace_back(context_).assign(copy.get(), error);
