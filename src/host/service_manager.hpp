@@ -20,8 +20,8 @@ struct HandedSocket {
 };
 
 /// The sockets of sd_listen_fds(3), close-on-exec. Takes the variables out of the environment: call
-/// it once, and before anybody else looks at that. EINVAL when one of them is no listening stream socket of
-/// TCP or Unix, or when the variables are no numbers.
+/// it once, and before anybody else looks at that. EINVAL when one of them is no listening stream
+/// socket of TCP or Unix, or when the variables are no numbers.
 [[nodiscard]] Result<std::vector<HandedSocket>> take_handed_sockets();
 
 /// WATCHDOG_USEC, when it is for this process (WATCHDOG_PID); takes both out of the environment.
