@@ -228,12 +228,14 @@ Response Connection::parse_problem(const boost::system::error_code& error) const
 Response Connection::head_problem(std::string_view input,
                                   const boost::system::error_code& error) const {
   const std::string_view host = host_in_head(input.substr(0, head_size_));
-  const bool is_ours =
-      std::any_of(listener_->hosts.begin(), listener_->hosts.end(), [host](const std::string& own) {
+  const bool is_ours = std::any_of(
+      caller_.listener->hosts.begin(), caller_.listener->hosts.end(),
+      [host](const std::string& own) {
         return boost::beast::iequals({own.data(), own.size()}, {host.data(), host.size()});
       });
   if (!host.empty() && !is_ours)
-    if (auto misdirected = refuse_host(request_, *listener_, host)) return std::move(*misdirected);
+    if (auto misdirected = refuse_host(request_, *caller_.listener, host))
+      return std::move(*misdirected);
   return parse_problem(error);
 }
 
