@@ -25,7 +25,7 @@ namespace asio = boost::asio;
 
 constexpr std::size_t first_input_size = 2 * 1024;  // a plain request fits many times
 // Pipelined answers are gathered up to here before they are written.
-constexpr std::size_t most_gathered = 64 * 1024;
+constexpr std::size_t most_gathered = 16 * 1024;
 
 std::string_view method_label(verb method) {
   if (method == verb::unknown) return "other";
