@@ -44,6 +44,7 @@ FAMILIES = {
     "surveyd_http_requests_total": ("counter", {"method", "route", "code"}),
     "surveyd_http_request_duration_seconds": ("histogram", {"method", "route", "code"}),
     "surveyd_http_connections": ("gauge", {"listener"}),
+    "surveyd_http_rejected_total": ("counter", {"reason"}),
     "process_cpu_seconds_total": ("counter", set()),
     "process_resident_memory_bytes": ("gauge", set()),
     "process_virtual_memory_bytes": ("gauge", set()),
