@@ -239,6 +239,10 @@ int run(const Settings& settings) {
     spdlog::default_logger()->flush();
     std::_Exit(EXIT_SUCCESS);
   }
+  // The handlers end with the sets of signals: one more SIGTERM now would make this another end.
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   return EXIT_SUCCESS;
 }
 
