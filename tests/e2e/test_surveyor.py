@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -69,6 +70,16 @@ class Occasions(unittest.TestCase):
                 before = daemon.generation()
                 daemon.signal(signal.SIGHUP)
                 daemon.eventually(lambda: daemon.generation() > before, "a survey after SIGHUP")
+
+    def test_signals_until_the_end_leave_its_status_alone(self):
+        for _ in range(5):
+            with Daemon() as daemon:
+                pid = daemon.pid
+                while daemon.process.returncode is None:
+                    os.kill(pid, signal.SIGTERM)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        daemon.process.wait(0.001)
+                self.assertEqual(daemon.process.returncode, 0)
 
     def test_it_surveys_by_itself_at_the_interval(self):
         with Daemon("--interval", "1") as daemon:
