@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -11,9 +10,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from cgroups import WITHOUT_CGROUPS  # noqa: E402
-from daemon import Daemon, binary, clean_environment, needs_root  # noqa: E402
+from daemon import Daemon, needs_root, run  # noqa: E402
 from users import STRANGER, call  # noqa: E402
-from wire import DEADLINE, Connection  # noqa: E402
+from wire import Connection  # noqa: E402
 
 MEMBER = 65531
 GROUP = 65530
@@ -56,13 +55,7 @@ class Case(unittest.TestCase):
         self.assertIn(status, (200, 501))
 
     def assert_wrong(self, text, *arguments):
-        ended = subprocess.run(
-            [binary(), "serve", "--listen", "127.0.0.1:0", "--unix-socket", "none", *arguments],
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-        )
+        ended = run("serve", "--listen", "127.0.0.1:0", "--unix-socket", "none", *arguments)
         self.assertEqual(ended.returncode, 2, ended.stderr)
         self.assertIn(text, ended.stderr)
 

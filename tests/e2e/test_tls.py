@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from daemon import Daemon, binary, clean_environment, program  # noqa: E402
-from wire import DEADLINE, Connection  # noqa: E402
+from daemon import Daemon, program, run  # noqa: E402
+from wire import Connection  # noqa: E402
 
 
 class Authority:
@@ -176,14 +176,7 @@ class Clients(Case):
 
 class Files(Case):
     def assert_wrong(self, text, *arguments):
-        words = ["serve", "--listen", "none", "--unix-socket", "none", *map(str, arguments)]
-        ended = subprocess.run(
-            [binary(), *words],
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-        )
+        ended = run("serve", "--listen", "none", "--unix-socket", "none", *map(str, arguments))
         self.assertEqual(ended.returncode, 2, ended.stderr)
         self.assertIn(text, ended.stderr)
         self.assertEqual(len(ended.stderr.splitlines()), 1, ended.stderr)
