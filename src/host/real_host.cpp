@@ -13,11 +13,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/kvm.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <poll.h>
-#include <sys/capability.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -408,14 +408,15 @@ Result<bool> RealHost::has_capability(int capability, CapabilitySet set) const {
     if (held < 0) return os_error(errno, "prctl(PR_CAPBSET_READ)");
     return held == 1;
   }
-  const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> sets{::cap_get_proc(),
-                                                                           ::cap_free};
-  if (!sets) return os_error(errno, "capget");
-  cap_flag_value_t value = CAP_CLEAR;
-  const cap_flag_t flag = set == CapabilitySet::effective ? CAP_EFFECTIVE : CAP_PERMITTED;
-  if (::cap_get_flag(sets.get(), capability, flag, &value) != 0)
-    return os_error(errno, "cap_get_flag");
-  return value == CAP_SET;
+  // libcap would ask twice, once for the version.
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return os_error(errno, "capget");
+  const auto index = static_cast<unsigned>(capability);
+  if (index / 32 >= sets.size()) return os_error(EINVAL, "capget");
+  const __user_cap_data_struct& word = sets[index / 32];
+  const unsigned held = set == CapabilitySet::effective ? word.effective : word.permitted;
+  return (held >> index % 32 & 1) != 0;
 }
 
 Result<bool> RealHost::no_new_privileges() const {
@@ -469,9 +470,13 @@ Result<void> RealHost::try_inotify() const {
 }
 
 std::string RealHost::kernel_release() const {
-  utsname names{};
-  ::uname(&names);
-  return names.release;
+  // Of this boot: it does not change.
+  static const std::string release = [] {
+    utsname names{};
+    ::uname(&names);
+    return std::string{names.release};
+  }();
+  return release;
 }
 
 std::optional<std::string> RealHost::environment(const char* name) const {

@@ -13,6 +13,7 @@ constexpr bool is_octal(char c) {
 
 // The kernel writes blank, tab, newline and backslash as \ooo (fs/proc_namespace.c, mangle()).
 std::string unescaped(std::string_view text) {
+  if (text.find('\\') == std::string_view::npos) return std::string{text};
   std::string result;
   result.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -29,13 +30,12 @@ std::string unescaped(std::string_view text) {
 }
 
 // At single blanks, so that an empty source stays a field: any other white space is part of a name.
-std::vector<std::string_view> fields_of(std::string_view line) {
-  std::vector<std::string_view> fields;
-  fields.reserve(16);
+void split(std::string_view line, std::vector<std::string_view>& fields) {
+  fields.clear();
   while (true) {
     const auto end = line.find(' ');
     fields.push_back(line.substr(0, end));
-    if (end == std::string_view::npos) return fields;
+    if (end == std::string_view::npos) return;
     line.remove_prefix(end + 1);
   }
 }
@@ -43,9 +43,12 @@ std::vector<std::string_view> fields_of(std::string_view line) {
 }  // namespace
 
 std::vector<Mount> mountinfo(std::string_view text) {
+  const std::vector<std::string_view> all = lines(text);
   std::vector<Mount> mounts;
-  for (std::string_view line : lines(text)) {
-    const std::vector<std::string_view> fields = fields_of(line);
+  mounts.reserve(all.size());
+  std::vector<std::string_view> fields;
+  for (const std::string_view line : all) {
+    split(line, fields);
     // Six fixed fields, any number of optional ones, "-", then type, source, super options.
     if (fields.size() < 9) continue;
     const auto dash = std::find(fields.begin() + 6, fields.end(), "-");
