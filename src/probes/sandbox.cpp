@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "host/capability_name.hpp"
 #include "parse/proc_status.hpp"
 
 namespace surveyd::probes {
@@ -14,8 +15,7 @@ namespace {
 
 constexpr int filtered = 2;  // SECCOMP_MODE_FILTER
 
-// What is missing in the bounding set, as the kernel numbers capabilities; nothing when that cannot
-// be seen.
+// What is missing in the bounding set; nothing when that cannot be seen.
 std::string missing_capabilities(const Host& host) {
   const auto status = host.read("/proc/self/status");
   const auto last = host.read("/proc/sys/kernel/cap_last_cap");
@@ -26,7 +26,7 @@ std::string missing_capabilities(const Host& host) {
   std::string missing;
   for (int number = 0; number <= std::atoi(last->c_str()) && number < 64; ++number)
     if ((*held >> number & 1) == 0)
-      missing += (missing.empty() ? "" : " ") + std::to_string(number);
+      missing += (missing.empty() ? "" : " ") + capability_name(number);
   return missing;
 }
 
@@ -62,7 +62,7 @@ std::string find_sandbox(const Host& host) {
   if (const auto mode = host.seccomp_mode(); mode && *mode == filtered)
     parts.emplace_back("system calls are filtered (SystemCallFilter= and the like)");
   if (const std::string missing = missing_capabilities(host); !missing.empty())
-    parts.push_back("CapabilityBoundingSet= lacks the capabilities " + missing);
+    parts.push_back("CapabilityBoundingSet= lacks " + missing);
   // Such a unit cannot look at process 1 to compare.
   if (!parts.empty())
     parts.emplace_back("its mounts may be its own (Protect…=, Private…=, ReadWritePaths=)");
