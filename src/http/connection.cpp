@@ -93,7 +93,9 @@ Task<> Connection::serve() {
     service_.counters.request(method_label(request_.method), routed_.route, response.status,
                               Clock::now() - begun);
     if (!keep) break;
-    if ((begin_ == end_ || output_.size() > most_gathered) && !co_await flush()) co_return;
+    if ((begin_ == end_ || output_.size() > most_gathered) && !flush_at_once(begun) &&
+        !co_await flush())
+      co_return;
     enter(Phase::idle);
   }
   if (co_await flush()) co_await close();
@@ -361,6 +363,19 @@ Task<Response> Connection::answer_if_may_read() {
   if (refusal) co_return std::move(*refusal);
   if (routed_.endpoint->answer != nullptr) co_return answer();
   co_return co_await work();
+}
+
+// What nearly every answer takes: no turn through the loop, and no coroutine.
+bool Connection::flush_at_once(Clock::time_point now) {
+  const std::size_t sent = stream_.write_at_once(asio::buffer(output_));
+  if (sent < output_.size()) {
+    output_.erase(0, sent);
+    return false;
+  }
+  take_deadline_ = now + service_.limits.write_deadline;
+  output_.clear();
+  if (output_.capacity() > most_gathered) output_.shrink_to_fit();
+  return true;
 }
 
 Task<bool> Connection::flush() {

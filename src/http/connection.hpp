@@ -60,6 +60,7 @@ class Connection {
   [[nodiscard]] Response answer();
   Task<Response> work();
   Task<Response> answer_if_may_read();
+  [[nodiscard]] bool flush_at_once(Clock::time_point now);
   Task<bool> flush();
   Task<> close();
 

@@ -19,6 +19,8 @@ class Stream {
  public:
   explicit Stream(Socket socket, std::shared_ptr<TlsContext> tls = nullptr)
       : context_(std::move(tls)), socket_(std::move(socket)) {
+    boost::system::error_code ignored;  // of a socket that has been reset: reading says so
+    socket_.non_blocking(true, ignored);
     if (context_) tls_ = std::make_unique<Tls>(std::move(socket_), *context_);
   }
 
@@ -31,6 +33,12 @@ class Stream {
   /// Tells the other end that this is the end, and waits for it to say the same.
   auto async_shutdown() { return tls_->async_shutdown(completion); }
 
+  /// Writes what goes out without waiting and says how much that was. TLS always waits.
+  std::size_t write_at_once(boost::asio::const_buffer buffer) {
+    if (tls_) return 0;
+    boost::system::error_code error;  // shows again when it is waited for
+    return socket_.write_some(buffer, error);
+  }
   auto async_read_some(boost::asio::mutable_buffer buffer) {
     return tls_ ? tls_->async_read_some(buffer, completion)
                 : socket_.async_read_some(buffer, completion);
