@@ -8,6 +8,7 @@
 
 #include "host/process_usage.hpp"
 #include "http/audit.hpp"
+#include "http/gzip.hpp"
 #include "http/on_worker.hpp"
 #include "http/page.hpp"
 #include "http/problem.hpp"
@@ -152,6 +153,7 @@ Task<std::optional<Response>> refuse_reader(Exchange& exchange) {
 
 void Service::publish(const Surveyor::Published& snapshot) {
   rarely_asked.clear();
+  survey_metrics.reset();
   if (snapshot->failure) {
     capabilities.reset();
     daemon_capabilities.reset();
@@ -217,12 +219,23 @@ Response get_changes(Exchange& exchange) {
 }
 
 Response get_metrics(Exchange& exchange) {
-  const auto& current = exchange.service.surveyor.current();
+  Service& service = exchange.service;
+  const auto& current = service.surveyor.current();
+  const std::string_view of_survey = current ? current->documents.metrics : std::string_view{};
+  const std::string counters =
+      service.counters.text(process_cpu_seconds(), service.cgroups.reaper.pending_count());
   Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  if (current) response.body = current->documents.metrics;
-  response.body += exchange.service.counters.text(process_cpu_seconds(),
-                                                  exchange.service.cgroups.reaper.pending_count());
+  response.headers = "Vary: Accept-Encoding\r\n";
+  if (accepts_gzip(exchange.request)) {
+    if (!service.survey_metrics) service.survey_metrics = deflate(of_survey, Effort::usual);
+    const Deflated rest = deflate(counters, Effort::least);
+    response.body = gzip_of({&*service.survey_metrics, &rest});
+    response.headers += "Content-Encoding: gzip\r\n";
+    return response;
+  }
+  response.body.reserve(of_survey.size() + counters.size());
+  response.body.append(of_survey).append(counters);
   return response;
 }
 

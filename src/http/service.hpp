@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include <surveyd/surveyor.hpp>
 
 #include "http/access.hpp"
+#include "http/gzip.hpp"
 #include "http/limits.hpp"
 #include "http/response.hpp"
 #include "metrics/exposition.hpp"
@@ -62,6 +64,8 @@ struct Service {
   std::shared_ptr<const Document> daemon_capabilities{};
   /// Of the routes that few ask for: made ready when somebody does, once a snapshot.
   std::map<std::string, std::shared_ptr<const Document>, std::less<>> rarely_asked{};
+  /// The part of GET /metrics that only a survey changes, once somebody has asked for gzip.
+  std::optional<Deflated> survey_metrics{};
   std::chrono::steady_clock::time_point surveyed_at{};  ///< end of the last survey that finished
   std::map<std::string, std::shared_ptr<const Document>, std::less<>> page{};  ///< by path
 

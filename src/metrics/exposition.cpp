@@ -85,6 +85,20 @@ std::string text_of(const Families& families) {
   return prometheus::TextSerializer{}.prometheus::Serializer::Serialize(families);
 }
 
+// The lines of its metrics, without those about the family.
+std::string lines_of(const MetricFamily& family) {
+  std::string text = text_of({family});
+  std::size_t begin = 0;
+  while (text.compare(begin, 2, "# ") == 0) begin = text.find('\n', begin) + 1;
+  return text.substr(begin);
+}
+
+template <class Counts, class LabelsOf>
+MetricFamily counts_of(MetricFamily family, const Counts& counts, const LabelsOf& labels) {
+  for (const auto& [key, value] : counts) counter(family, static_cast<double>(value), labels(key));
+  return family;
+}
+
 // How many bytes of well-formed UTF-8 begin at `text`; 0 when none do (RFC 3629).
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -226,22 +240,32 @@ Counters::Counters() {
 
 void Counters::request(std::string_view method, std::string_view route, unsigned code,
                        std::chrono::nanoseconds duration) {
-  observe(requests_[{method, route, code}], request_bounds, seconds(duration));
+  const RequestKey key{method, route, code};
+  // Most are like the one before.
+  if (last_request_ == requests_.end() || last_request_->first != key)
+    last_request_ = requests_.try_emplace(key).first;
+  Requests& requests = last_request_->second;
+  observe(requests.durations, request_bounds, seconds(duration));
+  requests.changed = true;
 }
 
 void Counters::cgroup_operation(const char* operation, const char* result) {
   ++cgroup_operations_[{operation, result}];
+  rest_text_.clear();
 }
 
 void Counters::cgroup_drift(const std::string& controller) {
   ++cgroup_drift_[controller];
+  rest_text_.clear();
 }
 
 void Counters::containers(std::size_t populated, std::size_t empty, std::size_t orphaned) {
   containers_ = {{"populated", populated}, {"empty", empty}, {"orphaned", orphaned}};
+  rest_text_.clear();
 }
 
 void Counters::surveyed(const Survey* before, const Survey& after) {
+  rest_text_.clear();
   observe(survey_durations_, survey_bounds, seconds(after.run.duration));
   for (const Finding& finding : after.findings.all()) {
     probe_failures_[finding.id] += finding.failed;
@@ -256,81 +280,103 @@ void Counters::surveyed(const Survey* before, const Survey& after) {
 
 void Counters::connections(std::string_view listener, int change) {
   connections_[listener] += change;
+  connection_text_.clear();
 }
 
 void Counters::rejected(std::string_view reason, unsigned count) {
   rejected_[reason] += count;
+  rejection_text_.clear();
 }
 
-std::string Counters::text(double cpu_seconds, std::size_t removals_pending) const {
-  Families families;
-  const auto add_counts = [&families](MetricFamily family, const auto& counts, const auto& labels) {
-    for (const auto& [key, value] : counts)
-      counter(family, static_cast<double>(value), labels(key));
-    families.push_back(std::move(family));
-  };
-  MetricFamily requests = counters("surveyd_http_requests_total", "Requests answered.");
+std::string Counters::text(double cpu_seconds, std::size_t removals_pending) {
+  MetricFamily counts = counters("surveyd_http_requests_total", "Requests answered.");
   MetricFamily durations = histograms("surveyd_http_request_duration_seconds",
                                       "From the complete request to its answer.");
-  for (const auto& [key, observed] : requests_) {
+  for (auto& [key, requests] : requests_) {
+    if (!requests.changed) continue;
+    requests.changed = false;
     const auto& [method, route, code] = key;
     const Labels labels = {{"method", std::string{method}},
                            {"route", std::string{route}},
                            {"code", std::to_string(code)}};
-    histogram(durations, observed, request_bounds, labels);
-    counter(requests, static_cast<double>(durations.metric.back().histogram.sample_count), labels);
+    histogram(durations, requests.durations, request_bounds, labels);
+    counter(counts, static_cast<double>(durations.metric.back().histogram.sample_count), labels);
+    requests.duration_lines = lines_of(durations);
+    requests.count_line = lines_of(counts);
+    durations.metric.clear();
+    counts.metric.clear();
   }
-  families.push_back(std::move(requests));
-  families.push_back(std::move(durations));
+  if (connection_text_.empty()) connection_text_ = text_of_connections();
+  if (rejection_text_.empty()) rejection_text_ = text_of_rejections();
+  if (rest_text_.empty()) rest_text_ = text_of_rest();
 
+  std::string text = text_of({counts});
+  for (const auto& [key, requests] : requests_) text += requests.count_line;
+  text += text_of({durations});
+  for (const auto& [key, requests] : requests_) text += requests.duration_lines;
+  text.append(connection_text_).append(rejection_text_).append(rest_text_);
+
+  MetricFamily pending = single(gauges("surveyd_cgroup_removals_pending",
+                                       "Removals by force whose processes have not ended yet."),
+                                static_cast<double>(removals_pending));
+  MetricFamily cpu = counters("process_cpu_seconds_total", "User and system time of all threads.");
+  counter(cpu, cpu_seconds);
+  return text += text_of({std::move(pending), std::move(cpu)});
+}
+
+std::string Counters::text_of_connections() const {
   MetricFamily connections = gauges("surveyd_http_connections", "Open connections.");
   for (const auto& [listener, count] : connections_)
     gauge(connections, static_cast<double>(count), {{"listener", std::string{listener}}});
-  families.push_back(std::move(connections));
+  return text_of({std::move(connections)});
+}
 
-  add_counts(counters("surveyd_http_rejected_total",
-                      "Requests and connections that a limit, a deadline or a rule ended."),
-             rejected_, [](const auto& reason) {
-               return Labels{{"reason", std::string{reason}}};
-             });
+std::string Counters::text_of_rejections() const {
+  return text_of({counts_of(counters("surveyd_http_rejected_total",
+                                     "Requests and connections that a limit, a deadline or a rule "
+                                     "ended."),
+                            rejected_, [](const auto& reason) {
+                              return Labels{{"reason", std::string{reason}}};
+                            })});
+}
 
+std::string Counters::text_of_rest() const {
+  Families families;
   MetricFamily surveys = histograms("surveyd_survey_duration_seconds", "How long surveys took.");
   histogram(surveys, survey_durations_, survey_bounds);
   families.push_back(std::move(surveys));
 
-  add_counts(counters("surveyd_probe_failures_total", "Probes that timed out or failed."),
-             probe_failures_, [](const auto& probe) {
-               return Labels{{"probe", probe}};
-             });
-  add_counts(counters("surveyd_capability_changes_total", "Answers that changed."),
-             capability_changes_, [](const auto& capability) {
-               return Labels{{"capability", capability}};
-             });
-  add_counts(counters("surveyd_mode_changes_total", "Changes of the mode."), mode_changes_,
-             [](const auto& key) {
-               return Labels{{"from", key.first}, {"to", key.second}};
-             });
-  add_counts(counters("surveyd_cgroup_operations_total", "Operations on the cgroup tree."),
-             cgroup_operations_, [](const auto& key) {
-               return Labels{{"operation", key.first}, {"result", key.second}};
-             });
-  add_counts(counters("surveyd_cgroup_drift_total",
-                      "Losses of a controller that the container parent had delegated."),
-             cgroup_drift_, [](const auto& controller) {
-               return Labels{{"controller", controller}};
-             });
+  families.push_back(
+      counts_of(counters("surveyd_probe_failures_total", "Probes that timed out or failed."),
+                probe_failures_, [](const auto& probe) {
+                  return Labels{{"probe", probe}};
+                }));
+  families.push_back(
+      counts_of(counters("surveyd_capability_changes_total", "Answers that changed."),
+                capability_changes_, [](const auto& capability) {
+                  return Labels{{"capability", capability}};
+                }));
+  families.push_back(counts_of(counters("surveyd_mode_changes_total", "Changes of the mode."),
+                               mode_changes_, [](const auto& key) {
+                                 return Labels{{"from", key.first}, {"to", key.second}};
+                               }));
+  families.push_back(
+      counts_of(counters("surveyd_cgroup_operations_total", "Operations on the cgroup tree."),
+                cgroup_operations_, [](const auto& key) {
+                  return Labels{{"operation", key.first}, {"result", key.second}};
+                }));
+  families.push_back(
+      counts_of(counters("surveyd_cgroup_drift_total",
+                         "Losses of a controller that the container parent had delegated."),
+                cgroup_drift_, [](const auto& controller) {
+                  return Labels{{"controller", controller}};
+                }));
   MetricFamily containers =
       gauges("surveyd_cgroup_containers",
              "Container cgroups at the last look; orphaned ones have been empty for a minute.");
   for (const auto& [state, count] : containers_)
     gauge(containers, static_cast<double>(count), {{"state", state}});
   families.push_back(std::move(containers));
-  families.push_back(single(gauges("surveyd_cgroup_removals_pending",
-                                   "Removals by force whose processes have not ended yet."),
-                            static_cast<double>(removals_pending)));
-  MetricFamily cpu = counters("process_cpu_seconds_total", "User and system time of all threads.");
-  counter(cpu, cpu_seconds);
-  families.push_back(std::move(cpu));
   return text_of(families);
 }
 

@@ -47,8 +47,9 @@ class Counters {
   void rejected(std::string_view reason, unsigned count = 1);
 
   /// All of them as text, with the processor time used until now and the number of removals by
-  /// force that go on in the background.
-  [[nodiscard]] std::string text(double cpu_seconds, std::size_t removals_pending) const;
+  /// force that go on in the background. What has not changed since the last time is not made
+  /// again.
+  [[nodiscard]] std::string text(double cpu_seconds, std::size_t removals_pending);
 
  private:
   template <std::size_t Size>
@@ -56,9 +57,22 @@ class Counters {
     std::array<std::uint64_t, Size + 1> counts{};  ///< one for each bound, and one above all
     double sum = 0;
   };
+  /// Of one method, route and status code.
+  struct Requests {
+    Histogram<9> durations;
+    std::string duration_lines;  ///< as of the last text
+    std::string count_line;
+    bool changed = true;
+  };
   using RequestKey = std::tuple<std::string_view, std::string_view, unsigned>;
 
-  std::map<RequestKey, Histogram<9>> requests_;
+  [[nodiscard]] std::string text_of_connections() const;
+  [[nodiscard]] std::string text_of_rejections() const;
+  /// What no request changes but those that survey or change the cgroup tree.
+  [[nodiscard]] std::string text_of_rest() const;
+
+  std::map<RequestKey, Requests> requests_;
+  std::map<RequestKey, Requests>::iterator last_request_ = requests_.end();
   std::map<std::pair<std::string, std::string>, std::uint64_t> cgroup_operations_;
   std::map<std::string, std::uint64_t> cgroup_drift_;
   std::map<std::string, std::size_t> containers_;  ///< by state; empty before the first look
@@ -68,6 +82,11 @@ class Counters {
   std::map<std::string_view, std::int64_t> connections_;
   std::map<std::string_view, std::uint64_t> rejected_;
   Histogram<10> survey_durations_;
+
+  // As of the last text; empty once something in it has changed.
+  std::string connection_text_;
+  std::string rejection_text_;
+  std::string rest_text_;
 };
 
 }  // namespace surveyd::metrics

@@ -13,7 +13,7 @@ Exposition exposition(const Survey& survey) {
   return Exposition{metrics::of_survey(survey, {}, {"1.2", "abc", "GNU 12", "6.1.0"})};
 }
 
-Exposition exposition(const metrics::Counters& counters) {
+Exposition exposition(metrics::Counters& counters) {
   return Exposition{counters.text(0, 0)};
 }
 
