@@ -329,6 +329,7 @@ void Parser::add_limits() {
   limit_setting("max-head-bytes", limits.head_bytes, "Bytes of a request's head", 256,
                 http::most_input);
   limit_setting("max-body-bytes", limits.body_bytes, "Bytes of a request's body", 64, mebibyte);
+  limit_setting("max-json-depth", limits.json_levels, "Levels of a JSON body", 1, 1000);
   limit_setting("max-request-bytes", limits.request_bytes,
                 "Bytes of a request on the wire, with chunk extensions and trailers", 1024,
                 4 * mebibyte);

@@ -53,12 +53,16 @@ struct Change {
   std::optional<Result<T>> result;
 };
 
+// What follows from a change that was made.
+template <class T>
+using Conclude = std::function<void(const T& result)>;
+
 // Asks who calls and, if they may, does the change, both on the worker that owns the tree: the
 // answer to the one is still true when the other begins. Without `act` only asks. Nothing when it
-// took too long.
+// took too long; `done_late` hears of a change that was made all the same.
 template <class T>
-Task<std::optional<Change<T>>> change(Exchange& exchange,
-                                      std::function<Result<T>(CgroupTree&)> act) {
+Task<std::optional<Change<T>>> change(Exchange& exchange, std::function<Result<T>(CgroupTree&)> act,
+                                      Conclude<T> done_late) {
   Service& service = exchange.service;
   std::function<Change<T>()> job = [&access = service.access, &tree = service.cgroups.tree,
                                     caller = exchange.caller, act = std::move(act)] {
@@ -66,12 +70,20 @@ Task<std::optional<Change<T>>> change(Exchange& exchange,
     if (change.verdict.allowed && act) change.result = act(tree);
     return change;
   };
-  auto done = co_await on_worker<Change<T>>(service.cgroups.worker,
-                                            service.limits.operation_deadline, std::move(job));
-  if (done)
-    audit({done->verdict.allowed, done->verdict.uid, exchange.caller.listener->label(),
-           exchange.request.method_text, exchange.route, exchange.subject, done->verdict.why});
+  std::function<void(Change<T>&)> late = [record = audit_record(exchange),
+                                          done_late = std::move(done_late)](Change<T>& done) {
+    record(done.verdict);
+    if (done_late && done.result && *done.result) done_late(**done.result);
+  };
+  auto done = co_await on_worker<Change<T>>(
+      service.cgroups.worker, service.limits.operation_deadline, std::move(job), std::move(late));
+  if (done) audit_record(exchange)(done->verdict);
   co_return done;
+}
+
+Response bad_request(const json::BadBody& bad) {
+  Response response = problem(400, "bad-request", bad.detail);
+  return bad.is_too_deep ? rejected("json_depth", std::move(response)) : response;
 }
 
 const char* result_label(const Response& response) {
@@ -83,11 +95,11 @@ const char* result_label(const Response& response) {
 // The answer to a change that did not come off; nothing when it did.
 template <class T>
 std::optional<Response> failure_of(const Exchange& exchange, const char* operation,
-                                   const std::optional<std::string>& bad_request,
+                                   const std::optional<json::BadBody>& bad,
                                    const std::optional<Change<T>>& done) {
   if (!done) return problem(too_late(operation));
   if (!done->verdict.allowed) return forbidden(exchange, done->verdict);
-  if (bad_request) return problem(400, "bad-request", *bad_request);
+  if (bad) return bad_request(*bad);
   if (!*done->result) return problem(done->result->error());
   return std::nullopt;
 }
@@ -95,11 +107,12 @@ std::optional<Response> failure_of(const Exchange& exchange, const char* operati
 // The one course of every change of the tree: who, then the request, then the outcome.
 template <class T>
 Task<std::optional<Change<T>>> change_unless(Exchange& exchange,
-                                             const std::optional<std::string>& bad_request,
-                                             std::function<Result<T>(CgroupTree&)> act) {
+                                             const std::optional<json::BadBody>& bad,
+                                             std::function<Result<T>(CgroupTree&)> act,
+                                             Conclude<T> done_late = {}) {
   // Whoever may not learns no more than that, whatever else is wrong.
-  if (bad_request) act = nullptr;
-  Task<std::optional<Change<T>>> work = change<T>(exchange, std::move(act));
+  if (bad) act = nullptr;
+  Task<std::optional<Change<T>>> work = change<T>(exchange, std::move(act), std::move(done_late));
   co_return co_await std::move(work);
 }
 
@@ -127,6 +140,14 @@ Error too_late(const char* operation) {
   return error;
 }
 
+std::function<void(const Verdict&)> audit_record(const Exchange& exchange) {
+  return [transport = exchange.caller.listener->label(),
+          method = std::string{exchange.request.method_text}, route = exchange.route,
+          subject = exchange.subject](const Verdict& verdict) {
+    audit({verdict.allowed, verdict.uid, transport, method, route, subject, verdict.why});
+  };
+}
+
 Response forbidden(const Exchange& exchange, const Verdict& verdict) {
   std::string detail = verdict.why;
   if (exchange.caller.listener->transport == Transport::unix_socket)
@@ -141,6 +162,11 @@ Response forbidden(const Exchange& exchange, const Verdict& verdict) {
 
 Task<std::optional<Response>> refuse_reader(Exchange& exchange) {
   Service& service = exchange.service;
+  // Who is a proxy's or a browser's caller may not read here either. Over a remote listener, where
+  // the proxies are, what it carries counts.
+  if (exchange.caller.listener->transport != Transport::remote)
+    if (auto refusal = refuse_borrowed(exchange.request, service.unix_socket))
+      co_return std::move(*refusal);
   std::function<Verdict()> job = [&access = service.cgroups.readers, caller = exchange.caller] {
     return access.may_read(caller);
   };
@@ -285,11 +311,11 @@ Task<Response> get_cgroups(Exchange& exchange) {
 
 Task<Response> post_survey(Exchange& exchange) {
   Service& service = exchange.service;
-  const auto done = co_await change<bool>(exchange, nullptr);
+  const auto done = co_await change<bool>(exchange, nullptr, nullptr);
   if (!done) co_return problem(too_late("survey"));
   if (!done->verdict.allowed) co_return forbidden(exchange, done->verdict);
-  const auto body = json::survey_request(exchange.request.body);
-  if (!body) co_return problem(400, "bad-request", body.error().detail);
+  const auto body = json::survey_request(exchange.request.body, service.limits.json_levels);
+  if (!body) co_return bad_request(body.error());
   if (body->verify && service.verifications == nullptr)
     co_return problem(
         400, "bad-request",
@@ -321,27 +347,29 @@ Task<Response> post_survey(Exchange& exchange) {
 
 Task<Response> post_cgroups_ensure(Exchange& exchange) {
   Service& service = exchange.service;
-  const auto body = json::ensure_request(exchange.request.body);
-  std::optional<std::string> bad;
+  const auto body = json::ensure_request(exchange.request.body, service.limits.json_levels);
+  std::optional<json::BadBody> bad;
   json::EnsureRequest asked;
   if (body)
     asked = *body;
   else
-    bad = body.error().detail;
+    bad = body.error();
   std::function<Result<EnsureReport>(CgroupTree&)> act = [asked](CgroupTree& tree) {
     return tree.ensure(asked.placement, asked.evacuate);
   };
-  const auto done = co_await change_unless<EnsureReport>(exchange, bad, std::move(act));
-  Response response;
-  if (auto failure = failure_of(exchange, "ensure", bad, done)) {
-    response = std::move(*failure);
-  } else {
-    const EnsureReport& report = **done->result;
+  Conclude<EnsureReport> conclude = [&service](const EnsureReport& report) {
     warn_of_single_writer(report);
     if (service.ensured) service.ensured(report);
     // Nobody should have to wait for the timer to see what is delegated now.
     if (report.changed) service.surveyor.survey();
-    response = ok(json::ensured(report));
+  };
+  const auto done = co_await change_unless<EnsureReport>(exchange, bad, std::move(act), conclude);
+  Response response;
+  if (auto failure = failure_of(exchange, "ensure", bad, done)) {
+    response = std::move(*failure);
+  } else {
+    conclude(**done->result);
+    response = ok(json::ensured(**done->result));
   }
   service.counters.cgroup_operation("ensure", result_label(response));
   co_return response;
@@ -349,7 +377,8 @@ Task<Response> post_cgroups_ensure(Exchange& exchange) {
 
 namespace {
 
-Task<Response> remove_if_empty(Exchange& exchange, ContainerId id, std::optional<std::string> bad) {
+Task<Response> remove_if_empty(Exchange& exchange, ContainerId id,
+                               std::optional<json::BadBody> bad) {
   std::function<Result<Removal>(CgroupTree&)> act = [id](CgroupTree& tree) {
     return tree.remove_container(id);
   };
@@ -403,7 +432,8 @@ Task<Response> await_removal(Exchange& exchange, ContainerId id,
   co_return problem(remnant ? *remnant : too_late("remove"));
 }
 
-Task<Response> remove_by_force(Exchange& exchange, ContainerId id, std::optional<std::string> bad) {
+Task<Response> remove_by_force(Exchange& exchange, ContainerId id,
+                               std::optional<json::BadBody> bad) {
   const auto executor = co_await boost::asio::this_coro::executor;
   const auto pending = std::make_shared<PendingRemoval>(PendingRemoval{Timer{executor}, 0, {}});
   // What has been killed is the reaper's from then on, whether or not the caller still waits.
@@ -440,12 +470,15 @@ Task<Response> remove_by_force(Exchange& exchange, ContainerId id, std::optional
 Task<Response> delete_container(Exchange& exchange) {
   const auto id = ContainerId::parse(exchange.parameter);
   if (!id) co_return problem(id.error());
-  std::optional<std::string> bad;
-  if (const auto body = json::no_request(exchange.request.body); !body) bad = body.error().detail;
+  std::optional<json::BadBody> bad;
+  if (const auto body =
+          json::no_request(exchange.request.body, exchange.service.limits.json_levels);
+      !body)
+    bad = body.error();
   const bool force = exchange.query == "force=true";
   exchange.subject = id->str() + (force ? " force" : "");
   if (!force && !exchange.query.empty() && exchange.query != "force=false")
-    bad = "the value of force has to be true or false";
+    bad = json::BadBody{"the value of force has to be true or false"};
   Task<Response> work =
       force ? remove_by_force(exchange, *id, bad) : remove_if_empty(exchange, *id, bad);
   co_return co_await std::move(work);

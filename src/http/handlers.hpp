@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -25,6 +26,8 @@ struct Exchange {
 // What handlers answer with.
 [[nodiscard]] Response ok(std::string body);
 [[nodiscard]] Error too_late(const char* operation);
+/// Puts a decision about this request into the log; it can outlive the request.
+[[nodiscard]] std::function<void(const Verdict&)> audit_record(const Exchange& exchange);
 [[nodiscard]] Response forbidden(const Exchange& exchange, const Verdict& verdict);
 
 /// The refusal to a caller who may not even read; nothing for one who may.

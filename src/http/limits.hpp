@@ -12,6 +12,7 @@ inline constexpr std::size_t most_input = 16 * 1024;
 struct Limits {
   std::size_t head_bytes = 8 * 1024;  ///< at most `most_input`
   std::size_t body_bytes = 16 * 1024;
+  std::size_t json_levels = 16;  ///< objects and arrays inside of each other
   /// Of one request as it comes over the wire, so chunk extensions and trailers end too.
   std::size_t request_bytes = 48 * 1024;
   std::chrono::milliseconds head_deadline{10'000};  ///< from its first byte

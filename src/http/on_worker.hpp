@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -15,6 +17,15 @@
 
 namespace surveyd::http {
 
+/// Too many wait for a worker already.
+class WorkerBusy : public std::runtime_error {
+ public:
+  WorkerBusy() : std::runtime_error("too many wait for the same worker") {}
+};
+
+// Jobs of requests that may wait for one worker. A hung one would else collect them.
+inline constexpr std::size_t most_waiting = 1024;
+
 // What a job on a worker ended with; neither when it did not end in time.
 template <class T>
 struct Done {
@@ -22,20 +33,24 @@ struct Done {
   std::exception_ptr failure;
 };
 
-// Runs `job` on the worker while the serving thread goes on. The job owns what it uses: past the
-// deadline it may still be running.
+// Runs `job` on the worker while the serving thread goes on. A job that has not begun by the
+// deadline never does. One that has may still be running: it owns what it uses, and `late` gets
+// what it came to, on the serving thread. Throws WorkerBusy.
 template <class T>
 Task<std::optional<T>> on_worker(run::Worker& worker, std::chrono::milliseconds deadline,
-                                 std::function<T()> job) {
+                                 std::function<T()> job, std::function<void(T&)> late = {}) {
   struct State {
     Timer finished;
     Done<T> done;
+    std::function<void(T&)> late;
+    std::atomic<bool> given_up = false;
   };
   const auto executor = co_await boost::asio::this_coro::executor;
-  auto state = std::make_shared<State>(State{Timer{executor}, {}});
+  auto state = std::make_shared<State>(Timer{executor}, Done<T>{}, std::move(late));
   state->finished.expires_after(deadline);
   // Named first: g++ 12 destroys a temporary of an expression with co_await twice.
   std::function<void()> task = [state, executor, job = std::move(job)] {
+    if (state->given_up) return;
     Done<T> done;
     try {
       done.value = job();
@@ -43,13 +58,18 @@ Task<std::optional<T>> on_worker(run::Worker& worker, std::chrono::milliseconds 
       done.failure = std::current_exception();
     }
     boost::asio::post(executor, [state, done = std::move(done)]() mutable {
+      if (state->given_up) {
+        if (state->late && done.value) state->late(*done.value);
+        return;
+      }
       state->done = std::move(done);
       state->finished.cancel();
     });
   };
-  worker.post(std::move(task));
+  if (!worker.try_post(std::move(task), most_waiting)) throw WorkerBusy{};
   co_await state->finished.async_wait(completion);
   if (state->done.failure) std::rethrow_exception(state->done.failure);
+  state->given_up = !state->done.value;
   co_return std::move(state->done.value);
 }
 

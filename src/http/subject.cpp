@@ -3,7 +3,6 @@
 #include <charconv>
 
 #include "host/pinned_process.hpp"
-#include "http/audit.hpp"
 #include "http/handlers.hpp"
 #include "http/on_worker.hpp"
 #include "http/problem.hpp"
@@ -119,11 +118,13 @@ Task<Response> answer_about_subject(Exchange& exchange, Render render) {
                                  deadline = service.limits.subject_deadline] {
     return ask(subjects, caller, pid, deadline);
   };
-  const auto answer = co_await on_worker<Answer>(service.subjects->worker,
-                                                 service.limits.operation_deadline, std::move(job));
+  std::function<void(Answer&)> late = [record = audit_record(exchange)](Answer& answer) {
+    record(answer.verdict);
+  };
+  const auto answer = co_await on_worker<Answer>(
+      service.subjects->worker, service.limits.operation_deadline, std::move(job), std::move(late));
   if (!answer) co_return problem(too_late("survey"));
-  audit({answer->verdict.allowed, answer->verdict.uid, exchange.caller.listener->label(),
-         exchange.request.method_text, exchange.route, exchange.subject, answer->verdict.why});
+  audit_record(exchange)(answer->verdict);
   if (!answer->verdict.allowed) co_return forbidden(exchange, answer->verdict);
   if (!*answer->survey) co_return refused(answer->survey->error());
   co_return render(**answer->survey);

@@ -10,21 +10,19 @@
 namespace surveyd::json {
 namespace {
 
-constexpr int deepest = 16;
-
 // Thrown out of the parser's callback, which has no other way to stop it.
 struct Refused : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+struct TooDeep {};
 
-Parsed<nlohmann::json> object_of(std::string_view body) {
+Parsed<nlohmann::json> object_of(std::string_view body, std::size_t most_levels) {
   std::set<std::string> members;
-  const auto check = [&members](int depth, nlohmann::json::parse_event_t event,
-                                nlohmann::json& value) {
+  const auto check = [&members, most_levels](int depth, nlohmann::json::parse_event_t event,
+                                             nlohmann::json& value) {
     const bool opens = event == nlohmann::json::parse_event_t::object_start ||
                        event == nlohmann::json::parse_event_t::array_start;
-    if (opens && depth >= deepest)
-      throw Refused("the body is nested deeper than " + std::to_string(deepest) + " levels");
+    if (opens && static_cast<std::size_t>(depth) >= most_levels) throw TooDeep{};
     // Which of two equal members counts is up to the parser: nobody should depend on it.
     if (event == nlohmann::json::parse_event_t::key && depth == 1 &&
         !members.insert(value.get<std::string>()).second)
@@ -38,6 +36,9 @@ Parsed<nlohmann::json> object_of(std::string_view body) {
     auto document = nlohmann::json::parse(body, check);
     if (!document.is_object()) return BadBody{"the body has to be a JSON object"};
     return Parsed<nlohmann::json>{boost::system::in_place_value, std::move(document)};
+  } catch (const TooDeep&) {
+    return BadBody{"the body is nested deeper than " + std::to_string(most_levels) + " levels",
+                   true};
   } catch (const Refused& refused) {
     return BadBody{refused.what()};
   } catch (const nlohmann::json::parse_error& error) {
@@ -65,10 +66,10 @@ void throw_exception_from_error(const BadBody& bad, const boost::source_location
   throw std::invalid_argument(bad.detail);
 }
 
-Parsed<EnsureRequest> ensure_request(std::string_view body) {
+Parsed<EnsureRequest> ensure_request(std::string_view body, std::size_t most_levels) {
   EnsureRequest request;
   if (is_blank(body)) return request;
-  const auto document = object_of(body);
+  const auto document = object_of(body, most_levels);
   if (!document) return document.error();
   for (const auto& [name, value] : document->items()) {
     if (name == "placement") {
@@ -94,10 +95,10 @@ Parsed<EnsureRequest> ensure_request(std::string_view body) {
   return request;
 }
 
-Parsed<SurveyRequest> survey_request(std::string_view body) {
+Parsed<SurveyRequest> survey_request(std::string_view body, std::size_t most_levels) {
   SurveyRequest request;
   if (is_blank(body)) return request;
-  const auto document = object_of(body);
+  const auto document = object_of(body, most_levels);
   if (!document) return document.error();
   for (const auto& [name, value] : document->items()) {
     if (name != "verify") return unknown_member(name, R"(known is "verify")");
@@ -107,9 +108,9 @@ Parsed<SurveyRequest> survey_request(std::string_view body) {
   return request;
 }
 
-Parsed<void> no_request(std::string_view body) {
+Parsed<void> no_request(std::string_view body, std::size_t most_levels) {
   if (is_blank(body)) return {};
-  const auto document = object_of(body);
+  const auto document = object_of(body, most_levels);
   if (!document) return document.error();
   if (!document->empty()) return unknown_member(document->begin().key(), "none is known here");
   return {};

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -76,12 +77,18 @@ Worker::~Worker() {
 }
 
 void Worker::post(std::function<void()> task) {
+  (void)try_post(std::move(task), std::numeric_limits<std::size_t>::max());
+}
+
+bool Worker::try_post(std::function<void()> task, std::size_t most) {
   {
     const std::lock_guard lock{state_->mutex};
+    if (state_->tasks.size() >= most) return false;
     state_->tasks.push_back(std::move(task));
   }
   // Without the lock: the thread that wakes up needs it at once.
   state_->changed.notify_all();
+  return true;
 }
 
 bool Worker::stop(std::chrono::milliseconds patience) {

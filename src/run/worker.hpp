@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 
@@ -19,6 +20,8 @@ class Worker {
   ~Worker();
 
   void post(std::function<void()> task);
+  /// False, and nothing done, when `most` tasks wait already.
+  [[nodiscard]] bool try_post(std::function<void()> task, std::size_t most);
 
   /// Lets the thread end after its current task. False when it does not within `patience`: the
   /// process then has to leave without destroying what the task uses.

@@ -270,7 +270,7 @@ class Settings(unittest.TestCase):
         self.start()
         metrics = self.daemon.metrics()
         series = metrics.label_sets("surveyd_http_rejected_total")
-        self.assertEqual(len(series), 21)
+        self.assertEqual(len(series), 23)
         values = metrics.values("surveyd_http_rejected_total")
         self.assertEqual(set(values), {0})
 

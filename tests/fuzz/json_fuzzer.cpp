@@ -46,7 +46,8 @@ void check_body(std::string_view body, std::initializer_list<const char*> names,
 }
 
 void check_ensure(std::string_view body) {
-  check_body(body, {"placement", "evacuate"}, surveyd::json::ensure_request);
+  check_body(body, {"placement", "evacuate"},
+             [](std::string_view text) { return surveyd::json::ensure_request(text); });
   const auto parsed = surveyd::json::ensure_request(body);
   if (!parsed) return;
   const json document = is_blank(body) ? json::object() : json::parse(body);
@@ -59,7 +60,8 @@ void check_ensure(std::string_view body) {
 }
 
 void check_survey(std::string_view body) {
-  check_body(body, {"verify"}, surveyd::json::survey_request);
+  check_body(body, {"verify"},
+             [](std::string_view text) { return surveyd::json::survey_request(text); });
   const auto parsed = surveyd::json::survey_request(body);
   if (!parsed) return;
   const json document = is_blank(body) ? json::object() : json::parse(body);
@@ -86,7 +88,8 @@ void check(std::string_view input) {
     case 1:
       return check_survey(input);
     case 2:
-      return check_body(input, {}, surveyd::json::no_request);
+      return check_body(input, {},
+                        [](std::string_view text) { return surveyd::json::no_request(text); });
     default:
       return check_finding(input);
   }
