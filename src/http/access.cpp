@@ -109,6 +109,14 @@ bool carries_token(const Request& request, std::string_view token) {
          ::CRYPTO_memcmp(given.data(), token.data(), token.size()) == 0;
 }
 
+std::optional<unsigned> uid_at_accept(const Peer& peer) {
+  if (peer.unix_owner && *peer.unix_owner) return (*peer.unix_owner)->uid;
+  // A socket that is closed already belongs to uid 0, says the kernel, and has no inode.
+  if (peer.tcp_owner && *peer.tcp_owner && (*peer.tcp_owner)->inode != 0)
+    return (*peer.tcp_owner)->uid;
+  return std::nullopt;
+}
+
 Access::Access(CgroupTree& tree, const AccessRules& rules)
     : tree_(tree),
       rules_(rules),

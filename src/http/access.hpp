@@ -28,6 +28,9 @@ namespace surveyd::http {
 /// true for an empty `token`.
 [[nodiscard]] bool carries_token(const Request& request, std::string_view token);
 
+/// Whose the other end was when the connection was accepted, for the log: no proof of anything.
+[[nodiscard]] std::optional<unsigned> uid_at_accept(const Peer& peer);
+
 /// Who asks for something, and whether they may.
 struct Verdict {
   bool allowed = false;

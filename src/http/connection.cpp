@@ -5,15 +5,19 @@
 #include <exception>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/socket_base.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <linux/sockios.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "http/access.hpp"
 #include "http/audit.hpp"
+#include "http/on_worker.hpp"
 #include "http/problem.hpp"
 #include "http/rejection.hpp"
 #include "http/strictness.hpp"
@@ -24,6 +28,12 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t first_input_size = 2 * 1024;  // a plain request fits many times
+// An idle connection keeps its buffers for so long.
+constexpr std::chrono::seconds idle_memory{1};
+// What expire() is early by, and as much again for what was written since its last look: a deadline
+// is kept early rather than late.
+constexpr std::chrono::milliseconds look_ahead{500};
+constexpr std::chrono::milliseconds between_looks{100};
 // Pipelined answers are gathered up to here before they are written.
 constexpr std::size_t most_gathered = 16 * 1024;
 
@@ -31,6 +41,12 @@ std::string_view method_label(verb method) {
   if (method == verb::unknown) return "other";
   const auto name = boost::beast::http::to_string(method);
   return {name.data(), name.size()};
+}
+
+Response too_busy(const WorkerBusy& busy) {
+  Response response = problem(503, "busy", busy.what());
+  response.headers = "Retry-After: 1\r\n";
+  return rejected("busy", std::move(response));
 }
 
 }  // namespace
@@ -63,10 +79,13 @@ Task<> Connection::serve() {
         break;
       }
       if (error) {
-        peer_finished_ = true;
+        finish_reading(error);
         co_return co_await close();
       }
-      if (phase_ == Phase::idle) enter(Phase::head);
+      if (phase_ == Phase::idle) {
+        timed_out_ = false;  // it came at the last moment
+        enter(Phase::head);
+      }
       end_ += size;
       wire_bytes_ += size;
       step = advance(parser);
@@ -93,64 +112,75 @@ Task<> Connection::serve() {
     service_.counters.request(method_label(request_.method), routed_.route, response.status,
                               Clock::now() - begun);
     if (!keep) break;
-    if ((begin_ == end_ || output_.size() > most_gathered) && !flush_at_once(begun) &&
-        !co_await flush())
+    if ((begin_ == end_ || output_.size() > most_gathered) && !flush_at_once() && !co_await flush())
       co_return;
     enter(Phase::idle);
   }
   if (co_await flush()) co_await close();
 }
 
-// Parses what is there. The head decides first: a body that is refused anyway is not waited for.
+// Takes what is there. The head decides first, and alone: what follows it changes no refusal,
+// however it arrives.
 Connection::Step Connection::advance(RequestParser& parser) {
   if (head_size_ == 0)
     if (const Step step = find_head(); step != Step::complete) return step;
-  boost::system::error_code error;
-  const std::string_view input{input_.data() + begin_, end_ - begin_};
-  const std::size_t used = parser.parse(input, error);
-  begin_ += used;
-  if (error) return refuse(head_done_ ? parse_problem(error) : head_problem(input, error));
-  // Whatever a request consists of, it ends: chunk extensions and trailers count as well.
-  const bool no_space = begin_ == 0 && end_ == most_input;
-  if (wire_bytes_ > service_.limits.request_bytes || (no_space && !parser.is_done()))
-    return refuse("request_too_large",
-                  problem(400, "bad-request", "the request is too long as a whole"));
-  if (!parser.is_header_done()) return Step::need_input;
-  message_done_ = parser.is_done();
-  if (!head_done_) {
-    head_done_ = true;
-    caller_.has_token = carries_token(request_, service_.token);
-    routed_ = route(request_, *caller_.listener, service_.unix_socket);
-    if (routed_.refusal) {
-      refusal_ = std::move(*routed_.refusal);
-      if (routed_.endpoint != nullptr && routed_.endpoint->restricted)
-        audit({false,
-               {},
-               caller_.listener->label(),
-               request_.method_text,
-               routed_.route,
-               {},
-               "as answered with status " + std::to_string(refusal_.status)});
-      return Step::refused;
-    }
-    if (!accept_expectation()) return Step::refused;
-    if (!message_done_) {
-      request_.detach(input.substr(0, used));  // the buffer is needed for the body
-      enter(Phase::body);
-    }
+  const char* const head = input_.data() + begin_;
+  const bool is_first = !head_done_;
+  if (is_first)
+    if (const Step step = take_head(parser); step != Step::complete) return step;
+  if (!message_done_)
+    if (const Step step = take_body(parser); step != Step::complete) return step;
+  if (message_done_) return Step::complete;
+  if (is_first) {
+    request_.detach({head, head_size_});  // the buffer is needed for the body
+    if (request_.expects_continue()) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
+    enter(Phase::body);
   }
-  return message_done_ ? Step::complete : Step::need_input;
+  return Step::need_input;
 }
 
-bool Connection::accept_expectation() {
-  const HeaderField* expected = request_.find(field::expect);
-  if (expected == nullptr || request_.version == 10) return true;
-  if (!boost::beast::iequals({expected->value.data(), expected->value.size()}, "100-continue")) {
-    refuse("expectation", problem(417, "unknown-expectation", "only 100-continue can be expected"));
-    return false;
+Connection::Step Connection::take_head(RequestParser& parser) {
+  boost::system::error_code error;
+  const std::string_view head{input_.data() + begin_, head_size_};
+  begin_ += parser.parse(head, error);
+  if (error) return refuse(head_problem(head, error));
+  head_done_ = true;
+  message_done_ = parser.is_done();
+  caller_.has_token = carries_token(request_, service_.token);
+  routed_ = route(request_, *caller_.listener, service_.unix_socket);
+  if (routed_.refusal) {
+    refusal_ = std::move(*routed_.refusal);
+    // Whoever asked for what is restricted gets a line in the log, as those do who are asked who
+    // they are.
+    if (routed_.endpoint != nullptr && routed_.endpoint->restricted)
+      audit({false,
+             uid_at_accept(*caller_.peer),
+             caller_.listener->label(),
+             request_.method_text,
+             routed_.route,
+             {},
+             "as answered with status " + std::to_string(refusal_.status)});
+    return Step::refused;
   }
-  if (!message_done_) output_ += "HTTP/1.1 100 Continue\r\n\r\n";
-  return true;
+  if (request_.expects_other_than_continue())
+    return refuse("expectation",
+                  problem(417, "unknown-expectation", "only 100-continue can be expected"));
+  return Step::complete;
+}
+
+Connection::Step Connection::take_body(RequestParser& parser) {
+  if (begin_ < end_) {
+    boost::system::error_code error;
+    begin_ += parser.parse({input_.data() + begin_, end_ - begin_}, error);
+    if (error) return refuse(parse_problem(error));
+  }
+  message_done_ = parser.is_done();
+  // Whatever a request consists of, it ends: chunk extensions and trailers count as well.
+  const bool no_space = begin_ == 0 && end_ == most_input;
+  if (wire_bytes_ > service_.limits.request_bytes || (no_space && !message_done_))
+    return refuse("request_too_large",
+                  problem(400, "bad-request", "the request is too long as a whole"));
+  return Step::complete;
 }
 
 // The parser gets a head only once it is whole: it would take a partial one line by line, and what
@@ -227,9 +257,9 @@ Response Connection::parse_problem(const boost::system::error_code& error) const
 }
 
 // What is meant for another server is not judged by what this one can do (RFC 9110, 7.4).
-Response Connection::head_problem(std::string_view input,
+Response Connection::head_problem(std::string_view head,
                                   const boost::system::error_code& error) const {
-  const std::string_view host = host_in_head(input.substr(0, head_size_));
+  const std::string_view host = host_in_head(head);
   const bool is_ours = std::any_of(
       caller_.listener->hosts.begin(), caller_.listener->hosts.end(),
       [host](const std::string& own) {
@@ -267,23 +297,60 @@ void Connection::enter(Phase phase) {
 }
 
 void Connection::expire(Clock::time_point now) {
-  if (now >= take_deadline_) {
-    take_deadline_ = Clock::time_point::max();
-    if (has_untaken()) return reset();
-  }
+  if (takes_too_long(now)) return reset();
+  if (phase_ == Phase::idle && now >= deadline_ - service_.limits.idle_deadline + idle_memory)
+    release_memory();
   if (now < deadline_) return;
-  if (phase_ == Phase::writing) return reset();
-  if (phase_ == Phase::lingering) return abort();
-  if (phase_ == Phase::idle && !timed_out_) service_.counters.rejected("idle_timeout");
+  switch (phase_) {
+    case Phase::writing:
+      return reset();
+    case Phase::lingering:
+      if (written_ == taken_) return abort();
+      break;  // what has been answered may still be taken
+    case Phase::idle:
+      if (!timed_out_) service_.counters.rejected("idle_timeout");
+      break;
+    default:
+      break;
+  }
   timed_out_ = true;
   boost::system::error_code ignored;
   stream_.socket().cancel(ignored);
 }
 
-// What fits into the kernel's buffers is written, and not yet taken by the peer.
-bool Connection::has_untaken() {
-  int untaken = 0;
-  return ::ioctl(stream_.socket().native_handle(), SIOCOUTQ, &untaken) == 0 && untaken > 0;
+// What fits into the kernel's buffers is written, and not yet taken by the peer. Looked at from
+// time to time, and not for each answer: all that was written by one look has to be taken within
+// the deadline, whatever is written after it.
+bool Connection::takes_too_long(Clock::time_point now) {
+  if (written_ == taken_) return false;
+  const int socket = stream_.socket().native_handle();
+  int count = 0;
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  if (::ioctl(socket, SIOCOUTQ, &count) != 0 ||
+      ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0)
+    return false;
+  const auto untaken = static_cast<std::uint64_t>(count);
+  if (untaken == 0) {
+    taken_ = written_;
+    take_deadline_ = Clock::time_point::max();
+    return false;
+  }
+  // A Unix socket counts what its buffers cost, which is more than is in them: there it can be seen
+  // only that some of it has been taken.
+  const bool has_taken =
+      domain == AF_UNIX ? untaken < due_untaken_ + (written_ - due_) : untaken <= written_ - due_;
+  if (take_deadline_ != Clock::time_point::max() && !has_taken) return now >= take_deadline_;
+  due_ = written_;
+  due_untaken_ = untaken;
+  take_deadline_ = now + service_.limits.write_deadline - look_ahead;
+  return false;
+}
+
+// Of an idle connection: what a large request or answer needed once.
+void Connection::release_memory() {
+  output_.shrink_to_fit();
+  request_.shrink();
 }
 
 // The kernel would keep what was written for minutes, for a peer that takes none of it.
@@ -313,6 +380,10 @@ void Connection::abort() {
 asio::mutable_buffer Connection::input_space() {
   if (begin_ == end_) {
     begin_ = end_ = 0;
+    if (phase_ == Phase::idle && input_.size() > first_input_size) {
+      input_.resize(first_input_size);
+      input_.shrink_to_fit();
+    }
   } else if (end_ == input_.size() && begin_ > 0) {
     std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
     end_ -= begin_;
@@ -350,6 +421,8 @@ Task<Response> Connection::work() {
   try {
     Task<Response> task = routed_.endpoint->work(now);
     co_return co_await std::move(task);
+  } catch (const WorkerBusy& busy) {
+    co_return too_busy(busy);
   } catch (const std::exception& failure) {
     // The last boundary: one request ends, the daemon does not.
     spdlog::error("{} failed: {}", routed_.route, failure.what());
@@ -359,20 +432,24 @@ Task<Response> Connection::work() {
 
 Task<Response> Connection::answer_if_may_read() {
   Exchange now = exchange();
-  std::optional<Response> refusal = co_await refuse_reader(now);
-  if (refusal) co_return std::move(*refusal);
+  try {
+    std::optional<Response> refusal = co_await refuse_reader(now);
+    if (refusal) co_return std::move(*refusal);
+  } catch (const WorkerBusy& busy) {
+    co_return too_busy(busy);
+  }
   if (routed_.endpoint->answer != nullptr) co_return answer();
   co_return co_await work();
 }
 
 // What nearly every answer takes: no turn through the loop, and no coroutine.
-bool Connection::flush_at_once(Clock::time_point now) {
+bool Connection::flush_at_once() {
   const std::size_t sent = stream_.write_at_once(asio::buffer(output_));
+  written_ += sent;
   if (sent < output_.size()) {
     output_.erase(0, sent);
     return false;
   }
-  take_deadline_ = now + service_.limits.write_deadline;
   output_.clear();
   if (output_.capacity() > most_gathered) output_.shrink_to_fit();
   return true;
@@ -383,7 +460,6 @@ Task<bool> Connection::flush() {
   const Phase phase = phase_;
   const Clock::time_point deadline = deadline_;
   enter(Phase::writing);
-  take_deadline_ = deadline_;
   std::size_t sent = 0;
   while (sent < output_.size()) {
     const auto [error, size] = co_await stream_.async_write_some(
@@ -393,6 +469,7 @@ Task<bool> Connection::flush() {
       co_return false;
     }
     sent += size;
+    written_ += size;
   }
   output_.clear();
   if (output_.capacity() > most_gathered) output_.shrink_to_fit();
@@ -401,20 +478,43 @@ Task<bool> Connection::flush() {
   co_return true;
 }
 
-// Closing with unread input makes the kernel send a reset, which can overtake the last answer.
+// Closing with unread input makes the kernel send a reset, which can overtake the last answer; and
+// closing with an answer that is not taken leaves it with the kernel for minutes.
 Task<> Connection::close() {
   enter(Phase::lingering);
   if (stream_.is_encrypted()) (void)co_await stream_.async_shutdown();
   boost::system::error_code ignored;
   Socket& socket = stream_.socket();
   socket.shutdown(Socket::shutdown_send, ignored);
+  timed_out_ = false;
   std::size_t drained = 0;
-  while (!peer_finished_ && drained < service_.limits.linger_bytes) {
+  while (!peer_finished_ && !timed_out_ && drained < service_.limits.linger_bytes) {
     const auto [error, size] = co_await socket.async_read_some(asio::buffer(input_), completion);
-    if (error) break;
+    if (error) finish_reading(error);
     drained += size;
   }
+  // Until it is taken, or expire() has had enough. There is no event for that.
+  Timer pause{co_await asio::this_coro::executor};
+  while (!peer_gone_ && socket.is_open() && has_untaken()) {
+    pause.expires_after(between_looks);
+    co_await pause.async_wait(completion);
+  }
   socket.close(ignored);
+}
+
+void Connection::finish_reading(const boost::system::error_code& error) {
+  peer_finished_ = true;
+  peer_gone_ = error != asio::error::eof && error != asio::error::operation_aborted;
+}
+
+// Whether something that was written has not got to a peer that still is there.
+bool Connection::has_untaken() {
+  const int socket = stream_.socket().native_handle();
+  int untaken = 0;
+  int failure = 0;
+  socklen_t size = sizeof failure;
+  return ::ioctl(socket, SIOCOUTQ, &untaken) == 0 && untaken > 0 &&
+         ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 && failure == 0;
 }
 
 }  // namespace surveyd::http

@@ -45,22 +45,26 @@ class Connection {
 
   Step advance(RequestParser& parser);
   Step find_head();
+  Step take_head(RequestParser& parser);
+  Step take_body(RequestParser& parser);
   Step refuse(Response response);
   Step refuse(std::string_view reason, Response response);
   Response parse_problem(const boost::system::error_code& error) const;
-  Response head_problem(std::string_view input, const boost::system::error_code& error) const;
+  Response head_problem(std::string_view head, const boost::system::error_code& error) const;
   Response head_too_long() const;
   void enter(Phase phase);
+  [[nodiscard]] bool takes_too_long(Clock::time_point now);
+  void release_memory();
   void reset();
+  void finish_reading(const boost::system::error_code& error);
   [[nodiscard]] bool has_untaken();
   [[nodiscard]] boost::asio::mutable_buffer input_space();
-  [[nodiscard]] bool accept_expectation();
   [[nodiscard]] Exchange exchange();
   Task<bool> shake_hands();
   [[nodiscard]] Response answer();
   Task<Response> work();
   Task<Response> answer_if_may_read();
-  [[nodiscard]] bool flush_at_once(Clock::time_point now);
+  [[nodiscard]] bool flush_at_once();
   Task<bool> flush();
   Task<> close();
 
@@ -85,12 +89,16 @@ class Connection {
 
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_;
-  /// When the peer has to have what was written last.
+  std::uint64_t written_ = 0;      ///< bytes of answers, over all requests
+  std::uint64_t taken_ = 0;        ///< `written_` when the peer had all of it
+  std::uint64_t due_ = 0;          ///< what it has to have by `take_deadline_`
+  std::uint64_t due_untaken_ = 0;  ///< what it had not when that was set
   Clock::time_point take_deadline_ = Clock::time_point::max();
   bool timed_out_ = false;
   bool has_served_ = false;
   bool draining_ = false;
-  bool peer_finished_ = false;
+  bool peer_finished_ = false;  ///< will send no more
+  bool peer_gone_ = false;      ///< will take no more either
 };
 
 }  // namespace surveyd::http

@@ -1,8 +1,10 @@
 #include "http/request.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 
 namespace surveyd::http {
@@ -19,6 +21,23 @@ const HeaderField* Request::find(field name) const {
   const HeaderField* found =
       std::find_if(begin(), end(), [name](const HeaderField& one) { return one.known == name; });
   return found == end() ? nullptr : found;
+}
+
+bool Request::expects_continue() const {
+  return version != 10 && find(field::expect) != nullptr && !expects_other_than_continue();
+}
+
+bool Request::expects_other_than_continue() const {
+  const HeaderField* expected = find(field::expect);
+  return version != 10 && expected != nullptr &&
+         !boost::beast::iequals({expected->value.data(), expected->value.size()}, "100-continue");
+}
+
+void Request::shrink() {
+  body.clear();
+  body.shrink_to_fit();
+  head_.clear();
+  head_.shrink_to_fit();
 }
 
 void Request::detach(std::string_view head) {
@@ -46,6 +65,7 @@ std::size_t RequestParser::parse(std::string_view input, boost::system::error_co
   // Of a body without a chunk but the last one, Beast asserts that it comes whole, once its first
   // line has been seen.
   if (is_header_done() && chunked() && input.size() < 5 && input.starts_with("0\r\n")) return 0;
+  input_ = {input.data(), input.size()};
   const std::size_t used = put(boost::asio::const_buffer{input.data(), input.size()}, error);
   if (error == boost::beast::http::error::need_more) error = {};
   return used;
@@ -61,7 +81,14 @@ void RequestParser::on_request_impl(verb method, view method_text, view target, 
 
 void RequestParser::on_field_impl(field name, view name_text, view value, error_code& error) {
   // Trailers are not headers: nothing that decides may come after the head.
-  if (in_trailers_) return;
+  if (in_trailers_) {
+    // Beast joins folded lines in a place of its own.
+    const std::less<> before;
+    const bool is_folded = before(value.data(), input_.data()) ||
+                           before(input_.data() + input_.size(), value.data() + value.size());
+    if (is_folded) error = boost::beast::http::error::bad_value;
+    return;
+  }
   if (request_.size_ == request_.fields_.size()) {
     error = boost::beast::http::error::header_limit;
     return;
@@ -72,6 +99,14 @@ void RequestParser::on_field_impl(field name, view name_text, view value, error_
 void RequestParser::on_header_impl(error_code&) {
   in_trailers_ = true;
   request_.keep_alive = keep_alive();
+}
+
+// Beast takes any byte between quotes, a line feed among them: somebody before us may end the line
+// there.
+void RequestParser::on_chunk_header_impl(std::uint64_t, view extensions, error_code& error) {
+  const auto is_control = [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; };
+  if (std::any_of(extensions.begin(), extensions.end(), is_control))
+    error = boost::beast::http::error::bad_chunk_extension;
 }
 
 std::size_t RequestParser::on_body_impl(view bytes, error_code&) {

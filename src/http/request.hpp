@@ -36,6 +36,14 @@ struct Request {
   [[nodiscard]] const HeaderField* end() const { return fields_.data() + size_; }
   [[nodiscard]] const HeaderField* find(field name) const;
 
+  /// Whether the client waits for a 100 before it sends the body, and whether it waits for anything
+  /// that nobody here can give. HTTP/1.0 knows neither (RFC 9110, 10.1.1).
+  [[nodiscard]] bool expects_continue() const;
+  [[nodiscard]] bool expects_other_than_continue() const;
+
+  /// Gives back what a large request needed.
+  void shrink();
+
   /// Keeps a copy of the head, so that the buffer it was parsed from can change.
   void detach(std::string_view head);
 
@@ -66,11 +74,12 @@ class RequestParser : public boost::beast::http::basic_parser<true> {
   void on_header_impl(error_code& error) override;
   void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
   std::size_t on_body_impl(view bytes, error_code& error) override;
-  void on_chunk_header_impl(std::uint64_t, view, error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t size, view extensions, error_code& error) override;
   std::size_t on_chunk_body_impl(std::uint64_t left, view bytes, error_code& error) override;
   void on_finish_impl(error_code&) override {}
 
   Request& request_;
+  view input_;  ///< what is being parsed
   bool in_trailers_ = false;
 };
 

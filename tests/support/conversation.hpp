@@ -130,6 +130,13 @@ class Conversation {
     settle();
   }
 
+  /// Until the server has noticed what it looks for from time to time.
+  void wait_until_closed() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+    while (!served_ && std::chrono::steady_clock::now() < deadline)
+      context_.run_one_for(std::chrono::milliseconds{5});
+  }
+
   /// The server's end is closed: nothing more will come.
   [[nodiscard]] bool closed() const { return served_; }
   /// What the server has sent ends here: it has shut its side down.

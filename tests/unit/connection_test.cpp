@@ -152,6 +152,7 @@ TEST(Delivery, OfTheLastRequestMayBeFollowedByTheEnd) {
   talk.send(get("/healthz"));
   talk.finish_sending();
   EXPECT_EQ(statuses(talk.hear()), "200");
+  talk.wait_until_closed();
   EXPECT_TRUE(talk.closed());
 }
 
@@ -279,6 +280,20 @@ TEST(Refusal, MeetsWhatIsNoRequest) {
     Conversation talk;
     EXPECT_EQ(statuses(talk.say(request)), status) << why;
   }
+}
+
+// Beast takes both; somebody before us may see an end of a line.
+TEST(Refusal, MeetsControlsInChunkExtensionsAndFoldedTrailers) {
+  const std::string chunked = get("/healthz", "Transfer-Encoding: chunked\r\n");
+  const auto answer_to = [&chunked](const std::string& body) {
+    return statuses(Conversation{}.say(chunked + body));
+  };
+  EXPECT_EQ(answer_to("1;a=\"b\tc\"\r\nx\r\n0;last\r\nX: y\r\n\r\n"), "200");
+  for (const char c : {'\n', '\x01', '\x7f'}) {
+    EXPECT_EQ(answer_to(std::string{"1;a=\"b"} + c + "c\"\r\nx\r\n0\r\n\r\n"), "400") << int{c};
+    EXPECT_EQ(answer_to(std::string{"0;a=\""} + c + "\"\r\n\r\n"), "400") << int{c};
+  }
+  EXPECT_EQ(answer_to("0\r\nX: y\r\n z\r\n\r\n"), "400");
 }
 
 TEST(Refusal, OfAHeadThatIsTooLongIsAboutTheTargetOrTheRest) {

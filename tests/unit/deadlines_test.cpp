@@ -68,6 +68,7 @@ TEST(Deadline, OfTakingAnAnswerHoldsForWhatTheKernelKeeps) {
   for (const bool taken : {false, true}) {
     Conversation talk;
     talk.send(healthz);
+    talk.pass(0s);
     talk.pass(14s);
     EXPECT_FALSE(talk.closed());
     if (taken) {
@@ -75,6 +76,47 @@ TEST(Deadline, OfTakingAnAnswerHoldsForWhatTheKernelKeeps) {
     }
     talk.pass(16s);
     EXPECT_EQ(talk.closed(), !taken);
+  }
+}
+
+TEST(Deadline, OfTakingAnAnswerIsNotExtendedByAskingMore) {
+  Conversation talk;
+  talk.send(healthz);
+  talk.pass(0s);
+  for (const auto time : {4s, 8s, 14s}) {
+    talk.send(healthz);
+    talk.pass(time);
+    EXPECT_FALSE(talk.closed());
+  }
+  talk.pass(16s);
+  EXPECT_TRUE(talk.closed());
+}
+
+TEST(Deadline, OfTakingAnAnswerBeginsAgainWithWhatFollowsOne) {
+  Conversation talk;
+  talk.send(healthz);
+  talk.pass(0s);
+  EXPECT_EQ(statuses(talk.hear()), "200");
+  talk.send(healthz);
+  talk.pass(14s);
+  talk.pass(16s);
+  EXPECT_FALSE(talk.closed());
+  talk.pass(31s);
+  EXPECT_TRUE(talk.closed());
+}
+
+TEST(Deadline, OfTakingAnAnswerHoldsForTheLastOneToo) {
+  for (const bool more_to_come : {false, true}) {
+    Conversation talk;
+    talk.send("GET /healthz HTTP/1.1\r\nHost: localhost:9847\r\nConnection: close\r\n\r\n");
+    if (!more_to_come) talk.finish_sending();
+    talk.pass(0s);
+    talk.pass(3s);  // for what may still come
+    talk.pass(14s);
+    EXPECT_FALSE(talk.closed());
+    talk.pass(16s);
+    talk.wait_until_closed();
+    EXPECT_TRUE(talk.closed());
   }
 }
 
@@ -100,6 +142,7 @@ TEST(Deadline, OfAnAnswerThatNobodyReadsAborts) {
   talk.service.capabilities =
       http::make_document("application/json", std::string(8 * 1024 * 1024, 'x'));
   talk.send("GET /capabilities HTTP/1.1\r\nHost: localhost:9847\r\n\r\n");
+  talk.pass(0s);
   talk.pass(14s);
   EXPECT_FALSE(talk.closed());
   talk.pass(16s);

@@ -298,5 +298,33 @@ TEST(Connections, GoUpAndDown) {
   EXPECT_EQ(metrics.value(R"(surveyd_http_connections{listener="unix"})"), 0);
 }
 
+// What has not changed is not made again, and what has is.
+TEST(CounterMetrics, FollowEveryChange) {
+  metrics::Counters counters;
+  const auto value = [&counters](const char* series) { return exposition(counters).value(series); };
+  const Survey survey = survey_of({found("is_root", Status::yes)});
+  for (int turn = 1; turn <= 3; ++turn) {
+    counters.request("GET", "/healthz", 200, 1us);
+    counters.connections("tcp", 1);
+    counters.rejected("malformed");
+    counters.cgroup_operation("ensure", "ok");
+    counters.cgroup_drift("cpu");
+    counters.containers(1, static_cast<std::size_t>(turn), 0);
+    counters.surveyed(turn > 1 ? &survey : nullptr, survey);
+    EXPECT_EQ(value("surveyd_http_requests_total{method=\"GET\",route=\"/healthz\",code=\"200\"}"),
+              turn);
+    EXPECT_EQ(value("surveyd_http_request_duration_seconds_count{method=\"GET\",route=\"/healthz\","
+                    "code=\"200\"}"),
+              turn);
+    EXPECT_EQ(value("surveyd_http_connections{listener=\"tcp\"}"), turn);
+    EXPECT_EQ(value("surveyd_http_rejected_total{reason=\"malformed\"}"), turn);
+    EXPECT_EQ(value("surveyd_cgroup_operations_total{operation=\"ensure\",result=\"ok\"}"), turn);
+    EXPECT_EQ(value("surveyd_cgroup_drift_total{controller=\"cpu\"}"), turn);
+    EXPECT_EQ(value("surveyd_cgroup_containers{state=\"empty\"}"), turn);
+    EXPECT_EQ(value("surveyd_survey_duration_seconds_count"), turn);
+    EXPECT_EQ(counters.text(0, 0), counters.text(0, 0));
+  }
+}
+
 }  // namespace
 }  // namespace surveyd::test

@@ -14,7 +14,7 @@ const std::string host = "Host: localhost:9847\r\n";
 const std::string healthz = "GET /healthz HTTP/1.1\r\n" + host + "\r\n";
 const std::string post = "POST /survey HTTP/1.1\r\n" + host;
 
-int count(const Conversation& talk, const std::string& reason) {
+int count(Conversation& talk, const std::string& reason) {
   const std::string text = talk.service.counters.text(0, 0);
   const std::string series = "surveyd_http_rejected_total{reason=\"" + reason + "\"} ";
   const auto at = text.find(series);
@@ -102,8 +102,29 @@ TEST(Rejections, CountAnswersThatNobodyTakes) {
   talk.service.capabilities =
       http::make_document("application/json", std::string(8 * 1024 * 1024, 'x'));
   talk.send("GET /capabilities HTTP/1.1\r\n" + host + "\r\n");
+  talk.pass(0s);
   talk.pass(16s);
   EXPECT_EQ(count(talk, "write_timeout"), 1);
+}
+
+// The caller is judged first: here nobody knows who it is.
+TEST(Rejections, CountBodiesThatAreTooDeep) {
+  http::Limits limits;
+  limits.json_levels = 2;
+  http::Peer root;
+  root.unix_owner = UnixPeer{.pid = 1, .uid = 0, .gid = 0, .groups = {}};
+  Conversation talk{
+      limits, {.transport = http::Transport::unix_socket, .name = "unix", .hosts = {}}, root};
+  const auto ask = [&talk](const std::string& body) {
+    return statuses(
+        talk.say_and_wait("POST /cgroups/ensure HTTP/1.1\r\nHost: localhost\r\n"
+                          "Content-Length: " +
+                          std::to_string(body.size()) + "\r\n\r\n" + body));
+  };
+  EXPECT_EQ(ask("{\"x\": []}"), "400");
+  EXPECT_EQ(count(talk, "json_depth"), 0);
+  EXPECT_EQ(ask("{\"x\": [[]]}"), "400");
+  EXPECT_EQ(count(talk, "json_depth"), 1);
 }
 
 TEST(Rejections, CountConnectionsThatHaveAskedEnough) {
