@@ -85,7 +85,9 @@ class Surveyor {
   void start();
 
   /// A survey that begins after this call: what has changed just now may have come too late for the
-  /// one that runs. Callers who wait for the next one share it. `done` gets its snapshot, or the
+  /// one that runs. Callers who wait for the next one share it, and it begins only after a rest of
+  /// nine times what the last one took (100 ms at most): however many are asked for, they take a
+  /// tenth of one processor. `done` gets its snapshot, or the
   /// last good one (null before the first) when it has none.
   void survey(std::function<void(const Published&)> done = {});
 
@@ -104,6 +106,7 @@ class Surveyor {
   static void ask_source(Run& run);
   static void execute(const std::shared_ptr<Run>& run, std::size_t from, unsigned attempt);
   static std::shared_ptr<Snapshot> conclude_run(Run& run);
+  void begin_if_rested();
   void begin();
   void watch();
   [[nodiscard]] std::chrono::milliseconds deadline_of(const Run& run) const;
@@ -125,6 +128,8 @@ class Surveyor {
   std::shared_ptr<Run> run_;                       ///< null when no survey runs
   std::shared_ptr<std::set<std::size_t>> stuck_;
   boost::asio::steady_timer interval_timer_;
+  boost::asio::steady_timer rest_timer_;
+  std::chrono::steady_clock::time_point rested_at_{};
   boost::asio::steady_timer watchdog_;
   Published current_;
   std::uint64_t generation_ = 0;

@@ -48,6 +48,9 @@ namespace {
 
 using run::no_answer;
 
+// Of one that hung: callers should not wait for long because of it.
+constexpr milliseconds longest_rest{100};
+
 Finding run_guarded(const Probe& probe, Subject& subject) {
   try {
     return run_probe(probe, subject);
@@ -71,6 +74,7 @@ Surveyor::Surveyor(boost::asio::any_io_executor executor, const Host& host,
       worker_(std::make_unique<run::Worker>("survey")),
       stuck_(std::make_shared<std::set<std::size_t>>()),
       interval_timer_(executor),
+      rest_timer_(executor),
       watchdog_(executor) {}
 
 Surveyor::~Surveyor() {
@@ -93,11 +97,18 @@ void Surveyor::schedule() {
 
 void Surveyor::survey(std::function<void(const Published&)> done) {
   if (stopped_) return;
-  if (done) (run_ ? waiting_for_next_ : waiting_).push_back(std::move(done));
-  if (run_)
-    again_ = true;
-  else
-    begin();
+  if (done) waiting_for_next_.push_back(std::move(done));
+  again_ = true;
+  begin_if_rested();
+}
+
+void Surveyor::begin_if_rested() {
+  if (!again_ || run_ || stopped_) return;
+  if (steady_clock::now() >= rested_at_) return begin();
+  rest_timer_.expires_at(rested_at_);
+  rest_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) begin_if_rested();
+  });
 }
 
 void Surveyor::begin() {
@@ -275,6 +286,8 @@ void Surveyor::finish(const std::shared_ptr<Run>& run) {
   if (run != run_) return;
   watchdog_.cancel();
   run_.reset();
+  const auto now = steady_clock::now();
+  rested_at_ = now + std::min<steady_clock::duration>(9 * (now - run->begun), longest_rest);
   if (run->result) {
     current_ = run->result;
     publish_(current_);
@@ -282,12 +295,13 @@ void Surveyor::finish(const std::shared_ptr<Run>& run) {
     mark_stale();
   }
   for (auto& done : std::exchange(waiting_, {})) done(current_);
-  if (again_ && !run_ && !stopped_) begin();
+  begin_if_rested();
 }
 
 bool Surveyor::stop() {
   stopped_ = true;
   interval_timer_.cancel();
+  rest_timer_.cancel();
   watchdog_.cancel();
   constexpr std::chrono::milliseconds patience{200};
   const bool ended = worker_->stop(patience);

@@ -1,6 +1,8 @@
-// survey_once reference|p0|all [N]: surveys N times, so that the difference between two runs under
-// `strace -c` is the system calls of a survey.
+// survey_once reference|p0|all [COUNT]: surveys COUNT times and prints how many nanoseconds one took.
+// The difference between two runs under strace is the system calls of a survey.
 
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
@@ -16,6 +18,9 @@ int main(int argc, char** argv) {
   const auto probes = what == "p0"    ? bench::p0_probes()
                       : what == "all" ? bench::every_probe()
                                       : bench::reference_probes();
-  for (int left = argc > 2 ? std::atoi(argv[2]) : 1; left > 0; --left)
-    (void)conclude(run_probes(probes, host, {}), {});
+  const int count = argc > 2 ? std::atoi(argv[2]) : 1;
+  const auto begun = std::chrono::steady_clock::now();
+  for (int left = count; left > 0; --left) (void)conclude(run_probes(probes, host, {}), {});
+  const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begun;
+  std::printf("%.0f\n", took.count() / count);
 }

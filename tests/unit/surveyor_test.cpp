@@ -231,6 +231,26 @@ TEST_F(SurveyorTest, SharesARunThatBeginsAfterTheCalls) {
   EXPECT_EQ(surveyor.begun(), 2U);
 }
 
+TEST_F(SurveyorTest, RestsNineTimesAsLongAsItSurveyed) {
+  static std::vector<std::chrono::steady_clock::time_point> begun;
+  begun.clear();
+  static constexpr auto takes = 4ms;
+  const std::array<Probe, 1> slow = {{{"slow", "", [](Subject&) {
+                                         begun.push_back(std::chrono::steady_clock::now());
+                                         std::this_thread::sleep_for(takes);
+                                         return found("", Status::yes, "answered");
+                                       }}}};
+  make(slow);
+  int answered = 0;
+  std::function<void(const Published&)> ask = [&](const Published&) {
+    if (++answered < 3) surveyor_->survey(ask);
+  };
+  surveyor_->survey(ask);
+  while (answered < 3) context().run_one();
+  ASSERT_EQ(begun.size(), 3U);
+  for (std::size_t i = 1; i < begun.size(); ++i) EXPECT_GE(begun[i] - begun[i - 1], 10 * takes);
+}
+
 TEST_F(SurveyorTest, TakesANewSurveyFromACallback) {
   Surveyor& surveyor = make();
   Published second;
