@@ -24,6 +24,7 @@
 #include "cli/subject_source.hpp"
 #include "cli/supervision.hpp"
 #include "host/process_usage.hpp"
+#include "host/program_pages.hpp"
 #include "host/real_host.hpp"
 #include "http/server.hpp"
 #include "json/documents.hpp"
@@ -124,6 +125,7 @@ int run(const Settings& settings) {
   const auto publish = [&](const Surveyor::Published& snapshot) {
     publish_to->publish(snapshot);
     supervision.surveyed(*snapshot);
+    if (!last) give_back_start_up();
     if (snapshot->survey.run.stale) return;
     // Cgroups are surveyd's own matter, whoever is surveyed.
     if (source) monitor->surveyed(about_surveyd(*snapshot));

@@ -119,25 +119,23 @@ std::string Server::add(UniqueFd socket, int family, Listener listener) {
 }
 
 // Asio keeps what it knows of a descriptor for ever, to use it again for another one. Made one by
-// one, between what connections come and go with, each would hold a page of theirs. Made here, they
-// lie together.
-void Server::make_room() {
-  if (entrances_.empty()) return;
-  const int socket = entrances_.front()->acceptor.native_handle();
-  constexpr std::size_t most = 16 * 1024;  // more would be felt at the start
-  const std::size_t wanted = std::min(service_.limits.connections, most);
+// one, between what connections come and go with, each would hold a page of theirs. Made here, many
+// at a time, they lie together.
+void Server::make_room(int socket) {
+  constexpr std::size_t at_a_time = 32;  // descriptors that others miss for a moment
   std::vector<asio::posix::basic_stream_descriptor<Executor>> together;
+  together.reserve(at_a_time);
   boost::system::error_code error;
-  while (!error && together.size() < wanted) {
+  while (!error && together.size() < at_a_time) {
     UniqueFd copy{::fcntl(socket, F_DUPFD_CLOEXEC, 0)};
     if (!copy) break;
     together.emplace_back(context_).assign(copy.get(), error);
     if (!error) (void)copy.release();
   }
+  room_ += at_a_time;
 }
 
 void Server::start() {
-  make_room();
   for (const auto& entrance : entrances_)
     asio::co_spawn(context_, accept(*entrance), asio::detached);
 }
@@ -174,6 +172,7 @@ bool Server::admit(Entrance& entrance, Socket socket) try {
     turn_away(socket.native_handle());
     return true;
   }
+  if (accepted_ >= room_) make_room(socket.native_handle());
   Task<> served = serve(std::move(socket), entrance.listener);
   asio::co_spawn(context_, std::move(served), asio::detached);
   ++accepted_;

@@ -55,7 +55,7 @@ class Server {
     std::shared_ptr<const Listener> listener;
   };
 
-  void make_room();
+  void make_room(int socket);
   std::string add(UniqueFd socket, int family, Listener listener);
   Task<> accept(Entrance& entrance);
   void log_accept_error(const Listener& listener, const boost::system::error_code& error);
@@ -74,6 +74,7 @@ class Server {
   Service& service_;
   std::vector<std::unique_ptr<Entrance>> entrances_;
   std::unordered_set<Connection*> connections_;
+  std::size_t room_ = 0;      ///< connections that Asio knows descriptors for
   std::size_t accepted_ = 0;  ///< and not ended: those of `connections_`, and who is about to be
   std::size_t unix_connections_ = 0;
   std::size_t most_connections_ = 0;  ///< at a time, since memory was given back
