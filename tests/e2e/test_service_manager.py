@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from daemon import Daemon, binary, clean_environment, program  # noqa: E402
+from notify_socket import NotifySocket  # noqa: E402
 from wire import DEADLINE, Connection  # noqa: E402
 
 UNITS = Path(__file__).resolve().parents[2] / "systemd"
@@ -29,48 +30,6 @@ for number, descriptor in enumerate(given, 3):
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(given)))
 os.execv(sys.argv[2], sys.argv[2:])
 """
-
-
-class NotifySocket:
-    """What a service manager listens on; `messages` are sets of lines."""
-
-    def __init__(self, address):
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(address)
-        self._socket.settimeout(DEADLINE)
-        # An abstract address begins with a null byte, which no variable can hold.
-        self.environment = {"NOTIFY_SOCKET": address.replace("\0", "@")}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._socket.close()
-
-    def next(self, seconds=DEADLINE):
-        self._socket.settimeout(seconds)
-        return self._socket.recv(4096).decode().splitlines()
-
-    def is_silent(self, seconds):
-        try:
-            message = self.next(seconds)
-        except TimeoutError:
-            return True
-        raise AssertionError(message)
-
-    def drain(self):
-        """What has come by now."""
-        self._socket.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self._socket.recv(4096)
-
-    def until(self, line):
-        """All messages up to the one with this line."""
-        messages = []
-        while not messages or line not in messages[-1]:
-            messages.append(self.next())
-        return messages
 
 
 def handing_over(*sockets):

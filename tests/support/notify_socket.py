@@ -1,0 +1,48 @@
+"""A service manager's end of sd_notify(3)."""
+
+import contextlib
+import socket
+
+from wire import DEADLINE
+
+
+class NotifySocket:
+    """What a service manager listens on; `messages` are sets of lines."""
+
+    def __init__(self, address):
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(address)
+        self._socket.settimeout(DEADLINE)
+        # An abstract address begins with a null byte, which no variable can hold.
+        self.environment = {"NOTIFY_SOCKET": address.replace("\0", "@")}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
+
+    def next(self, seconds=DEADLINE):
+        self._socket.settimeout(seconds)
+        return self._socket.recv(4096).decode().splitlines()
+
+    def is_silent(self, seconds):
+        try:
+            message = self.next(seconds)
+        except TimeoutError:
+            return True
+        raise AssertionError(message)
+
+    def drain(self):
+        """What has come by now."""
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._socket.recv(4096)
+
+    def until(self, line):
+        """All messages up to the one with this line."""
+        messages = []
+        while not messages or line not in messages[-1]:
+            messages.append(self.next())
+        return messages
