@@ -1,8 +1,11 @@
 #include "cli/credentials.hpp"
 
+#include <cerrno>
+#include <exception>
 #include <string>
 #include <utility>
 
+#include <boost/asio/post.hpp>
 #include <spdlog/spdlog.h>
 
 #include "cli/start_failure.hpp"
@@ -20,31 +23,60 @@ std::string describe(const Error& error) {
 }  // namespace
 
 void Credentials::load_or_fail() {
-  if (const auto loaded = load(); !loaded) throw StartFailure(describe(loaded.error()));
+  auto loaded = load(settings_);
+  if (!loaded) throw StartFailure(describe(loaded.error()));
+  use(std::move(*loaded));
 }
 
-void Credentials::reload() {
-  if (const auto loaded = load(); !loaded)
+void Credentials::reload(std::function<void()> done) {
+  waiting_.push_back(std::move(done));
+  if (!reading_) begin();
+}
+
+void Credentials::begin() {
+  reading_ = true;
+  worker_.post([this, callers = std::exchange(waiting_, {})] {
+    Result<Loaded> loaded = os_error(ENOMEM, "read", "the credentials");
+    try {
+      loaded = load(settings_);
+    } catch (const std::exception&) {
+      // Out of memory, as it says.
+    }
+    boost::asio::post(executor_, [this, loaded = std::move(loaded), callers]() mutable {
+      end(std::move(loaded), callers);
+    });
+  });
+}
+
+void Credentials::end(Result<Loaded> loaded, const Callers& callers) {
+  reading_ = false;
+  if (loaded)
+    use(std::move(*loaded));
+  else
     spdlog::error("{}; what was read before still holds", describe(loaded.error()));
+  for (const auto& done : callers) done();
+  if (!waiting_.empty()) begin();
 }
 
-// Nothing takes effect unless all of it can be used.
-Result<void> Credentials::load() {
-  std::string token;
-  std::shared_ptr<http::TlsContext> tls;
-  if (!settings_.token_file.empty()) {
-    auto secret = read_secret(settings_.token_file);
+// On the worker. Nothing takes effect unless all of it can be used.
+Result<Credentials::Loaded> Credentials::load(const Settings& settings) {
+  Loaded loaded;
+  if (!settings.token_file.empty()) {
+    auto secret = read_secret(settings.token_file);
     if (!secret) return secret.error();
-    token = std::move(*secret);
+    loaded.token = std::move(*secret);
   }
-  if (!settings_.tls.certificate.empty()) {
-    auto loaded = http::load_tls(settings_.tls);
-    if (!loaded) return loaded.error();
-    tls = std::move(*loaded);
+  if (!settings.tls.certificate.empty()) {
+    auto tls = http::load_tls(settings.tls);
+    if (!tls) return tls.error();
+    loaded.tls = std::move(*tls);
   }
-  service_.token = std::move(token);
-  server_.use_tls(std::move(tls));
-  return {};
+  return loaded;
+}
+
+void Credentials::use(Loaded loaded) {
+  service_.token = std::move(loaded.token);
+  server_.use_tls(std::move(loaded.tls));
 }
 
 }  // namespace surveyd::cli

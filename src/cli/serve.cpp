@@ -191,7 +191,8 @@ int run(const Settings& settings) {
     monitor->ensured(report, surveyor.begun());
   };
   http::Server server{context, service};
-  Credentials credentials{settings, service, server};
+  run::Worker credentials_worker{"credentials"};
+  Credentials credentials{context.get_executor(), settings, service, server, credentials_worker};
   credentials.load_or_fail();
   const std::string made_socket = open_listeners(server, service, settings);
   const auto unix_inode = inode_of(made_socket);
@@ -199,8 +200,8 @@ int run(const Settings& settings) {
   std::function<void()> await_hangup = [&] {
     surveys.async_wait([&](const boost::system::error_code& error, int) {
       if (error) return;
-      supervision.reloading();
-      credentials.reload();
+      supervision.reloading(2);
+      credentials.reload([&supervision] { supervision.reloaded(); });
       surveyor.survey([&supervision](const Surveyor::Published&) { supervision.reloaded(); });
       await_hangup();
     });
@@ -235,8 +236,10 @@ int run(const Settings& settings) {
   const bool questions_ended = subject_worker.stop(std::chrono::milliseconds{200});
   const bool changes_ended = cgroup_worker.stop(std::chrono::milliseconds{200});
   const bool reads_ended = cgroup_reader.stop(std::chrono::milliseconds{200});
+  const bool credentials_ended = credentials_worker.stop(std::chrono::milliseconds{200});
   spdlog::info("ended");
-  if (!surveys_ended || !changes_ended || !reads_ended || !trials_ended || !questions_ended) {
+  if (!surveys_ended || !changes_ended || !reads_ended || !trials_ended || !questions_ended ||
+      !credentials_ended) {
     // A thread is stuck in the kernel and still uses what would be destroyed now.
     spdlog::default_logger()->flush();
     std::_Exit(EXIT_SUCCESS);

@@ -60,8 +60,8 @@ void Supervision::surveyed(const Snapshot& snapshot) {
   ready_ = true;
 }
 
-void Supervision::reloading() {
-  ++reloads_;
+void Supervision::reloading(unsigned things) {
+  reloads_ += things;
   // Before it is ready, the first survey is what the service manager waits for.
   if (ready_ && !stopping_) notify_service_manager(reloading_message());
 }

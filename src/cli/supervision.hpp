@@ -22,8 +22,9 @@ class Supervision {
   /// Ready with the first one: by then every listener accepts, as that was begun before.
   void surveyed(const Snapshot& snapshot);
 
-  /// A survey was asked for by a signal; `reloaded` when it is there.
-  void reloading();
+  /// A signal asked for this many things; `reloaded` at the end of each. The service manager hears
+  /// of the end when nothing is left to be done, for other signals neither.
+  void reloading(unsigned things);
   void reloaded();
 
   /// From now on only the watchdog, and how the end goes on.
@@ -35,7 +36,7 @@ class Supervision {
   boost::asio::steady_timer watchdog_;
   std::optional<std::chrono::microseconds> interval_;  ///< between two signs of life
   std::string status_;                                 ///< as said last
-  unsigned reloads_ = 0;                               ///< that have not ended
+  unsigned reloads_ = 0;                               ///< things that have not ended
   bool ready_ = false;
   bool stopping_ = false;
 };
