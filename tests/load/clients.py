@@ -26,6 +26,7 @@ class SlowClient:
         host = f"{address[0]}:{address[1]}"
         self._host = host
         self.begun = None
+        self.answered = None  # the first byte of an answer has come
         self.ended = None
         self.answer = b""
         self._head_sent = False
@@ -91,11 +92,15 @@ def _take_events(poll, clients, timeout):
         client = clients[number]
         if client.begun is None and events & select.EPOLLOUT:
             client.start()
-            # One that does not read is told of nothing but the end.
-            poll.modify(number, 0 if client.kind == "read" else select.EPOLLIN)
+            poll.modify(number, select.EPOLLIN)
         elif events & (select.EPOLLHUP | select.EPOLLERR):
             _end(poll, client)
         elif events & select.EPOLLIN:
+            client.answered = client.answered or time.monotonic()
+            if client.kind == "read":
+                # From here on it is told of nothing but the end.
+                poll.modify(number, 0)
+                continue
             try:
                 data = client.socket.recv(4096)
             except OSError:
