@@ -30,9 +30,9 @@ namespace asio = boost::asio;
 constexpr std::size_t first_input_size = 2 * 1024;  // a plain request fits many times
 // An idle connection keeps its buffers for so long.
 constexpr std::chrono::seconds idle_memory{1};
-// What expire() is early by, and as much again for what was written since its last look: a deadline
-// is kept early rather than late.
-constexpr std::chrono::milliseconds look_ahead{500};
+// What expire() is early by, and what was written may have waited for its first look: a deadline is
+// kept early rather than late.
+constexpr std::chrono::milliseconds first_look = looked_ahead + looked_ahead / 2;
 constexpr std::chrono::milliseconds between_looks{100};
 // Pipelined answers are gathered up to here before they are written.
 constexpr std::size_t most_gathered = 16 * 1024;
@@ -92,8 +92,8 @@ Task<> Connection::serve() {
     }
 
     const auto begun = Clock::now();
-    has_served_ = true;
-    enter(Phase::handling);
+    has_served_ = holds_memory_ = true;
+    enter(Phase::handling, begun);
     Response response;
     if (step == Step::refused)
       response = std::move(refusal_);
@@ -109,12 +109,14 @@ Task<> Connection::serve() {
     if (!response.rejection.empty()) service_.counters.rejected(response.rejection);
     if (last) service_.counters.rejected("request_count");
     append(output_, response, request_, keep);
+    const auto answered = Clock::now();
     service_.counters.request(method_label(request_.method), routed_.route, response.status,
-                              Clock::now() - begun);
+                              answered - begun);
     if (!keep) break;
-    if ((begin_ == end_ || output_.size() > most_gathered) && !flush_at_once() && !co_await flush())
+    if ((begin_ == end_ || output_.size() > most_gathered) && !flush_at_once(answered) &&
+        !co_await flush())
       co_return;
-    enter(Phase::idle);
+    enter(Phase::idle, answered);
   }
   if (co_await flush()) co_await close();
 }
@@ -271,36 +273,48 @@ Response Connection::head_problem(std::string_view head,
   return parse_problem(error);
 }
 
-void Connection::enter(Phase phase) {
+void Connection::enter(Phase phase, Clock::time_point now) {
   const Limits& limits = service_.limits;
   phase_ = phase;
   switch (phase) {
     case Phase::idle:
-      deadline_ = Clock::now() + (draining_ ? limits.drain_patience : limits.idle_deadline);
+      deadline_ = now + (draining_ ? limits.drain_patience : limits.idle_deadline);
       break;
     case Phase::head:
-      deadline_ = Clock::now() + limits.head_deadline;
+      deadline_ = now + limits.head_deadline;
       break;
     case Phase::body:
-      deadline_ = Clock::now() + limits.body_deadline;
+      deadline_ = now + limits.body_deadline;
       break;
     case Phase::writing:
-      deadline_ = Clock::now() + limits.write_deadline;
+      deadline_ = now + limits.write_deadline;
       break;
     case Phase::lingering:
-      deadline_ = Clock::now() + limits.linger_deadline;
+      deadline_ = now + limits.linger_deadline;
       break;
     case Phase::handling:  // what is waited for has a deadline of its own
       deadline_ = Clock::time_point::max();
       break;
   }
+  service_.look_by(deadline_);
 }
 
-void Connection::expire(Clock::time_point now) {
-  if (takes_too_long(now)) return reset();
-  if (phase_ == Phase::idle && now >= deadline_ - service_.limits.idle_deadline + idle_memory)
-    release_memory();
-  if (now < deadline_) return;
+Connection::Clock::time_point Connection::expire(Clock::time_point now) {
+  if (takes_too_long(now)) {
+    reset();
+    return Clock::time_point::max();
+  }
+  if (now >= deadline_) end_phase();
+  // What is written is looked after until it is taken, and so is what is being ended.
+  if (written_ != taken_ || now >= deadline_) return now;
+  const auto forgetting = deadline_ - service_.limits.idle_deadline + idle_memory;
+  if (phase_ != Phase::idle || !holds_memory_) return deadline_;
+  if (now < forgetting) return forgetting;
+  release_memory();
+  return deadline_;
+}
+
+void Connection::end_phase() {
   switch (phase_) {
     case Phase::writing:
       return reset();
@@ -343,7 +357,7 @@ bool Connection::takes_too_long(Clock::time_point now) {
   if (take_deadline_ != Clock::time_point::max() && !has_taken) return now >= take_deadline_;
   due_ = written_;
   due_untaken_ = untaken;
-  take_deadline_ = now + service_.limits.write_deadline - look_ahead;
+  take_deadline_ = now + service_.limits.write_deadline - first_look;
   return false;
 }
 
@@ -351,6 +365,7 @@ bool Connection::takes_too_long(Clock::time_point now) {
 void Connection::release_memory() {
   output_.shrink_to_fit();
   request_.shrink();
+  holds_memory_ = false;
 }
 
 // The kernel would keep what was written for minutes, for a peer that takes none of it.
@@ -443,9 +458,10 @@ Task<Response> Connection::answer_if_may_read() {
 }
 
 // What nearly every answer takes: no turn through the loop, and no coroutine.
-bool Connection::flush_at_once() {
+bool Connection::flush_at_once(Clock::time_point now) {
   const std::size_t sent = stream_.write_at_once(asio::buffer(output_));
   written_ += sent;
+  service_.look_by(now + looked_ahead);
   if (sent < output_.size()) {
     output_.erase(0, sent);
     return false;

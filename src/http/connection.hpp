@@ -27,8 +27,9 @@ class Connection {
   /// Serves until the connection ends. It must outlive the coroutine.
   [[nodiscard]] Task<> serve();
 
-  /// Ends what has lasted too long. Called from time to time: no timer of its own to rearm.
-  void expire(Clock::time_point now);
+  /// Ends what has lasted too long by `now`, and says when it wants to be looked at again: no timer
+  /// of its own to rearm. One whose time gets shorter tells the service.
+  Clock::time_point expire(Clock::time_point now);
 
   /// No more requests after the current one. A connection without one closes, after a moment when
   /// it is so new that its first request may be on the way.
@@ -52,7 +53,8 @@ class Connection {
   Response parse_problem(const boost::system::error_code& error) const;
   Response head_problem(std::string_view head, const boost::system::error_code& error) const;
   Response head_too_long() const;
-  void enter(Phase phase);
+  void enter(Phase phase, Clock::time_point now = Clock::now());
+  void end_phase();
   [[nodiscard]] bool takes_too_long(Clock::time_point now);
   void release_memory();
   void reset();
@@ -64,7 +66,7 @@ class Connection {
   [[nodiscard]] Response answer();
   Task<Response> work();
   Task<Response> answer_if_may_read();
-  [[nodiscard]] bool flush_at_once();
+  [[nodiscard]] bool flush_at_once(Clock::time_point now);
   Task<bool> flush();
   Task<> close();
 
@@ -95,6 +97,7 @@ class Connection {
   std::uint64_t due_untaken_ = 0;  ///< what it had not when that was set
   Clock::time_point take_deadline_ = Clock::time_point::max();
   bool timed_out_ = false;
+  bool holds_memory_ = false;  ///< of the last request and its answer
   bool has_served_ = false;
   bool draining_ = false;
   bool peer_finished_ = false;  ///< will send no more

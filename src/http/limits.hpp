@@ -8,6 +8,10 @@ namespace surveyd::http {
 /// A head, and what is read of a body at a time, have to fit into the buffer of a connection.
 inline constexpr std::size_t most_input = 16 * 1024;
 
+/// Deadlines of connections are kept early by this much at most, and not late: half of it is for a
+/// loop that comes to it late, or has thousands to end.
+inline constexpr std::chrono::milliseconds looked_ahead{250};
+
 /// What one client may cost. Deadlines are absolute: no byte that trickles in extends them.
 struct Limits {
   std::size_t head_bytes = 8 * 1024;  ///< at most `most_input`

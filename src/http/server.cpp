@@ -25,8 +25,6 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Deadlines are kept to within this; nothing wakes up while there is no connection.
-constexpr std::chrono::milliseconds sweep_interval{250};
 constexpr std::chrono::milliseconds accept_backoff{100};
 constexpr std::chrono::seconds between_accept_errors{10};  // in the log
 // Of the kernel, for what a client has not taken yet. Left to itself it would be megabytes.
@@ -67,6 +65,8 @@ Server::Server(asio::io_context& context, Service& service)
       sweep_timer_(context),
       drain_timer_(context) {
   for (const std::string_view reason : rejections) service.counters.rejected(reason, 0);
+  service.next_look = Connection::Clock::time_point::max();
+  service.look_sooner = [this](Connection::Clock::time_point deadline) { sweep_for(deadline); };
 }
 
 std::string Server::add_loopback(UniqueFd socket, const TcpAddress& address) {
@@ -194,7 +194,6 @@ Task<> Server::serve(Socket socket, std::shared_ptr<const Listener> listener) {
   most_connections_ = std::max(most_connections_, connections_.size());
   unix_connections_ += local;
   service_.counters.connections(listener->label(), 1);
-  if (!sweeping_) sweep();
   if (drained_) connection.drain();
 
   try {
@@ -207,6 +206,8 @@ Task<> Server::serve(Socket socket, std::shared_ptr<const Listener> listener) {
   service_.counters.connections(listener->label(), -1);
   unix_connections_ -= local;
   connections_.erase(&connection);
+  // Of many, some memory can be given back.
+  if (most_connections_ >= crowd) service_.look_by(Connection::Clock::now() + looked_ahead);
   --accepted_;
   end_when_drained();
 }
@@ -259,19 +260,23 @@ void Server::give_back_memory() {
   ::malloc_trim(0);
 }
 
+// One timer for all connections, for the first deadline among them: idle ones wake nobody up.
+void Server::sweep_for(Connection::Clock::time_point deadline) {
+  service_.next_look = deadline;
+  if (deadline == Connection::Clock::time_point::max()) return;
+  sweep_timer_.expires_at(deadline - looked_ahead / 2);
+  sweep_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) sweep();
+  });
+}
+
 void Server::sweep() {
   give_back_memory();
-  sweeping_ = !connections_.empty();
-  if (!sweeping_) return;
-  sweep_timer_.expires_after(sweep_interval);
-  sweep_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
-    // What would be late at the next sweep ends now.
-    const auto now = Connection::Clock::now() + sweep_interval;
-    // expire() only cancels and closes: what that wakes up runs later.
-    for (Connection* connection : connections_) connection->expire(now);
-    sweep();
-  });
+  const auto now = Connection::Clock::now() + looked_ahead;
+  auto next = Connection::Clock::time_point::max();
+  // expire() only cancels and closes: what that wakes up runs later.
+  for (Connection* connection : connections_) next = std::min(next, connection->expire(now));
+  sweep_for(std::max(next, now));
 }
 
 void Server::drain(std::function<void()> drained) {

@@ -66,6 +66,7 @@ class Server {
   void answer_without_descriptors(Entrance& entrance);
   std::shared_ptr<const Peer> identify(int socket, const Listener& listener);
   void sweep();
+  void sweep_for(Connection::Clock::time_point deadline);
   void end_when_drained();
   void give_back_memory();
   void finish_drain();
@@ -84,7 +85,6 @@ class Server {
   std::shared_ptr<TlsContext> tls_;  ///< null: no listener is encrypted
   UniqueFd spare_;                   ///< given up for a moment when descriptors run out
   Timer sweep_timer_;
-  bool sweeping_ = false;
   Timer drain_timer_;
   std::function<void()> drained_;
 };

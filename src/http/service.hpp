@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -69,6 +70,14 @@ struct Service {
   std::chrono::steady_clock::time_point surveyed_at{};  ///< end of the last survey that finished
   std::map<std::string, std::shared_ptr<const Document>, std::less<>> page{};  ///< by path
 
+  /// When the connections are looked at next, in terms of the deadlines that are due then.
+  std::chrono::steady_clock::time_point next_look = std::chrono::steady_clock::time_point::min();
+  std::function<void(std::chrono::steady_clock::time_point)> look_sooner{};
+
+  /// A connection has a deadline.
+  void look_by(std::chrono::steady_clock::time_point deadline) {
+    if (deadline < next_look) look_sooner(deadline);
+  }
   /// `text` as the document of `path`, until the next snapshot.
   [[nodiscard]] std::shared_ptr<const Document> document_of(std::string_view path,
                                                             const std::string& text);

@@ -342,6 +342,19 @@ class Settings(unittest.TestCase):
             connection.send(connection.request_bytes("GET", "/findings") * 400)
             self.daemon.eventually(lambda: self.rejected("write_timeout") == 1, "it is given up")
 
+    def test_the_deadline_of_an_answer_is_not_extended_by_further_requests(self):
+        self.start("--write-deadline", "1")
+        with Connection(self.daemon.address, receive_buffer=2048) as connection:
+            # The buffers between the two hold all of it, and the client's own only a part.
+            connection.send_request("GET", "/findings")
+
+            def ask_again():
+                with contextlib.suppress(OSError):
+                    connection.send_request("GET", "/healthz")
+                return self.rejected("write_timeout") == 1
+
+            self.daemon.eventually(ask_again, "it is given up", 5)
+
     def test_what_makes_no_sense_is_refused(self):
         for arguments in (
             ("--max-connections", "10", "--unix-connections", "10"),

@@ -235,11 +235,11 @@ TEST_F(SurveyorTest, RestsNineTimesAsLongAsItSurveyed) {
   static std::vector<std::chrono::steady_clock::time_point> begun;
   begun.clear();
   static constexpr auto takes = 4ms;
-  const std::array<Probe, 1> slow = {{{"slow", "", [](Subject&) {
-                                         begun.push_back(std::chrono::steady_clock::now());
-                                         std::this_thread::sleep_for(takes);
-                                         return found("", Status::yes, "answered");
-                                       }}}};
+  static const std::array<Probe, 1> slow = {{{"slow", "", [](Subject&) {
+                                                begun.push_back(std::chrono::steady_clock::now());
+                                                std::this_thread::sleep_for(takes);
+                                                return found("", Status::yes, "answered");
+                                              }}}};
   make(slow);
   int answered = 0;
   std::function<void(const Published&)> ask = [&](const Published&) {
