@@ -8,6 +8,14 @@
 namespace surveyd::cli {
 namespace {
 
+// Not at once: who has a full queue is busy.
+constexpr std::chrono::microseconds until_again{500'000};
+
+// What may get lost.
+void say(const std::string& lines) {
+  (void)notify_service_manager(lines);
+}
+
 // A message is lines, and a reason may hold a name with a line feed in it.
 std::string in_one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -31,10 +39,10 @@ std::string status_line(const Snapshot& snapshot) {
          (survey.run.stale ? "; stale: a survey takes too long" : "");
 }
 
-Supervision::Supervision(boost::asio::io_context& context) : watchdog_(context) {
+Supervision::Supervision(boost::asio::io_context& context) : watchdog_(context), again_(context) {
   const auto watchdog = take_watchdog();
   if (!watchdog) throw StartFailure("cannot feed the watchdog: " + to_string(watchdog.error()));
-  notify_service_manager("STATUS=Making the first survey");
+  say("STATUS=Making the first survey");
   if (*watchdog) {
     // A timer of 0 would never let anything else happen.
     interval_ = std::max(**watchdog / 2, std::chrono::microseconds{1000});
@@ -44,8 +52,8 @@ Supervision::Supervision(boost::asio::io_context& context) : watchdog_(context) 
 
 // By the loop that serves: when it hangs, there is no sign of life.
 void Supervision::feed_watchdog() {
-  notify_service_manager("WATCHDOG=1");
-  watchdog_.expires_after(*interval_);
+  const bool heard = notify_service_manager("WATCHDOG=1");
+  watchdog_.expires_after(heard ? *interval_ : std::min(*interval_, until_again));
   watchdog_.async_wait([this](const boost::system::error_code& error) {
     if (!error) feed_watchdog();
   });
@@ -54,24 +62,44 @@ void Supervision::feed_watchdog() {
 void Supervision::surveyed(const Snapshot& snapshot) {
   if (stopping_) return;
   const std::string status = status_line(snapshot);
-  if (ready_ && status == status_) return;
+  owes_ready_ |= !ready_;
+  owes_status_ |= !ready_ || status != status_;
   status_ = status;
-  notify_service_manager((ready_ ? "STATUS=" : "READY=1\nSTATUS=") + status_);
   ready_ = true;
+  tell();
+}
+
+// A start and a reload last until READY=1 arrives.
+void Supervision::tell() {
+  again_.cancel();
+  if (stopping_ || (!owes_ready_ && !owes_status_)) return;
+  const std::string ready = owes_ready_ ? "READY=1\n" : "";
+  if (notify_service_manager(ready + (owes_status_ ? "STATUS=" + status_ : ""))) {
+    owes_ready_ = owes_status_ = false;
+    return;
+  }
+  again_.expires_after(until_again);
+  again_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) tell();
+  });
 }
 
 void Supervision::reloading(unsigned things) {
   reloads_ += things;
   // Before it is ready, the first survey is what the service manager waits for.
-  if (ready_ && !stopping_) notify_service_manager(reloading_message());
+  if (!ready_ || stopping_) return;
+  owes_ready_ = false;  // `reloaded` says it
+  say(reloading_message());
 }
 
 void Supervision::reloaded() {
-  if (--reloads_ == 0 && ready_ && !stopping_) notify_service_manager("READY=1");
+  if (--reloads_ > 0 || !ready_) return;
+  owes_ready_ = true;
+  tell();
 }
 
 void Supervision::stopping(const std::string& status) {
-  notify_service_manager((stopping_ ? "STATUS=" : "STOPPING=1\nSTATUS=") + status);
+  say((stopping_ ? "STATUS=" : "STOPPING=1\nSTATUS=") + status);
   stopping_ = true;
 }
 

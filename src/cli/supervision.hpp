@@ -12,7 +12,9 @@
 namespace surveyd::cli {
 
 /// What the service manager is told (sd_notify(3)), and its watchdog. Without a service manager
-/// nothing is sent, and without a watchdog nothing wakes up. Belongs to the serving thread.
+/// nothing is sent, and without a watchdog nothing wakes up. A service manager that does not read
+/// is never waited for: that it is ready, and the status, are said again until there is room for
+/// them. Belongs to the serving thread.
 class Supervision {
  public:
   /// Takes the watchdog's variables out of the environment: before anybody else looks at that.
@@ -32,12 +34,16 @@ class Supervision {
 
  private:
   void feed_watchdog();
+  void tell();
 
   boost::asio::steady_timer watchdog_;
   std::optional<std::chrono::microseconds> interval_;  ///< between two signs of life
-  std::string status_;                                 ///< as said last
+  boost::asio::steady_timer again_;                    ///< what is owed is said
+  std::string status_;                                 ///< of the last survey
   unsigned reloads_ = 0;                               ///< things that have not ended
   bool ready_ = false;
+  bool owes_ready_ = false;   ///< READY=1 has to be said
+  bool owes_status_ = false;  ///< `status_` has to be said
   bool stopping_ = false;
 };
 

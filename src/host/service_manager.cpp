@@ -1,12 +1,16 @@
 #include "host/service_manager.hpp"
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <string_view>
 #include <utility>
 
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
 namespace surveyd {
@@ -58,9 +62,21 @@ Result<std::optional<std::chrono::microseconds>> take_watchdog() {
   return std::optional{std::chrono::microseconds{interval}};
 }
 
-// Whether it arrives is the service manager's matter: it ends a service that it does not hear of.
-void notify_service_manager(const std::string& lines) {
-  (void)sd_notify(0, lines.c_str());
+// sd_notify(3) waits while the queue of the receiver is full (net.unix.max_dgram_qlen).
+bool notify_service_manager(const std::string& lines) {
+  const char* variable = std::getenv("NOTIFY_SOCKET");
+  const std::string_view name = variable == nullptr ? "" : variable;
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (name.empty() || name.size() > sizeof address.sun_path) return true;
+  std::memcpy(address.sun_path, name.data(), name.size());
+  if (name.front() == '@') address.sun_path[0] = '\0';  // abstract
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+  const UniqueFd socket{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  if (!socket) return false;
+  if (::sendto(socket.get(), lines.data(), lines.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+               reinterpret_cast<const sockaddr*>(&address), size) >= 0)
+    return true;
+  return errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM;
 }
 
 std::string reloading_message() {

@@ -29,7 +29,9 @@ struct HandedSocket {
 [[nodiscard]] Result<std::optional<std::chrono::microseconds>> take_watchdog();
 
 /// One message to NOTIFY_SOCKET, as lines of sd_notify(3); without that variable nothing is sent.
-void notify_service_manager(const std::string& lines);
+/// Never waits. False when it is to be sent again, as there is no room for it now: whoever cannot
+/// be reached at all is not told.
+[[nodiscard]] bool notify_service_manager(const std::string& lines);
 
 /// RELOADING=1 with the time that belongs to it.
 [[nodiscard]] std::string reloading_message();

@@ -153,6 +153,29 @@ class Notifications(Case):
         self.assertEqual(daemon.request("GET", "/healthz").status, 200)
         daemon.stop(QUICK)
 
+    def test_a_full_queue_holds_nobody_up_and_the_start_is_said_later(self):
+        manager = self.manager()
+        manager.fill()
+        daemon = self.daemon(environment=manager.environment)
+        self.assertEqual(daemon.request("GET", "/healthz").status, 200)
+        manager.drain()
+        ready = manager.next()
+        self.assertEqual(ready[0], "READY=1")
+        self.assertTrue(ready[1].startswith("STATUS=assessed_mode "), ready)
+
+    def test_a_full_queue_holds_no_reload_up_and_its_end_is_said_later(self):
+        manager = self.manager()
+        daemon = self.assert_becomes_ready(manager)
+        daemon.signal(signal.SIGHUP)
+        self.assertEqual(manager.next()[0], "RELOADING=1")
+        manager.until("READY=1")
+        manager.fill()
+        for generation in (3, 4):
+            daemon.signal(signal.SIGHUP)
+            daemon.eventually(lambda: daemon.generation() == generation, "another survey")
+        manager.drain()
+        self.assertIn("READY=1", manager.next())
+
     def test_programs_that_it_runs_cannot_speak_for_the_service(self):
         seen = os.path.join(self.directory, "seen")
         pasta = os.path.join(self.directory, "pasta")
@@ -193,6 +216,17 @@ class Watchdog(Case):
         self.assertEqual(manager.next(), ["WATCHDOG=1"])
         daemon.signal(signal.SIGTERM)
         manager.until("STOPPING=1")
+
+    def test_it_is_fed_again_after_a_full_queue(self):
+        manager = self.manager()
+        daemon = self.daemon(environment={**manager.environment, "WATCHDOG_USEC": "200000"})
+        manager.until("READY=1")
+        manager.fill()
+        with contextlib.suppress(AssertionError):
+            daemon.eventually(lambda: False, "it would be fed twice", 0.2)
+        self.assertEqual(daemon.request("GET", "/healthz").status, 200)
+        manager.drain()
+        self.assertEqual(manager.next(), ["WATCHDOG=1"])
 
     def test_it_is_fed_twice_in_its_time(self):
         manager = self.manager()

@@ -1,6 +1,7 @@
 """A service manager's end of sd_notify(3)."""
 
 import contextlib
+import contextlib
 import socket
 
 from wire import DEADLINE
@@ -32,6 +33,22 @@ class NotifySocket:
         except TimeoutError:
             return True
         raise AssertionError(message)
+
+    def drain(self):
+        """What has come by now."""
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._socket.recv(4096)
+
+    def fill(self):
+        """Nothing more can be sent until somebody reads."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                # One after another, as each may have only so much under way itself.
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                    sender.setblocking(False)
+                    sender.sendto(b"FILLED=1", self._socket.getsockname())
 
     def drain(self):
         """What has come by now."""
