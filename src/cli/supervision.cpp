@@ -62,10 +62,9 @@ void Supervision::feed_watchdog() {
 void Supervision::surveyed(const Snapshot& snapshot) {
   if (stopping_) return;
   const std::string status = status_line(snapshot);
-  owes_ready_ |= !ready_;
-  owes_status_ |= !ready_ || status != status_;
+  owes_status_ |= status != status_;
   status_ = status;
-  ready_ = true;
+  if (!ready_ && !snapshot.failure) ready_ = owes_ready_ = true;
   tell();
 }
 

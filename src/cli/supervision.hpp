@@ -21,7 +21,8 @@ class Supervision {
   /// Throws StartFailure when they are no numbers.
   explicit Supervision(boost::asio::io_context& context);
 
-  /// Ready with the first one: by then every listener accepts, as that was begun before.
+  /// Ready with the first one that is no failure, as GET /readyz is: by then every listener
+  /// accepts, as that was begun before.
   void surveyed(const Snapshot& snapshot);
 
   /// A signal asked for this many things; `reloaded` at the end of each. The service manager hears

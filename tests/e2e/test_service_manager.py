@@ -153,6 +153,17 @@ class Notifications(Case):
         self.assertEqual(daemon.request("GET", "/healthz").status, 200)
         daemon.stop(QUICK)
 
+    def test_a_survey_that_fails_makes_it_not_ready(self):
+        manager = self.manager()
+        options = {"environment": manager.environment, "ready_line": "cannot be surveyed"}
+        daemon = self.daemon("--subject-unit", "surveyd-test-none.service", **options)
+        self.assertEqual(daemon.request("GET", "/readyz").status, 503)
+        daemon.stop(QUICK)
+        messages = manager.until("STOPPING=1")
+        said = [line for one in messages for line in one]
+        self.assertNotIn("READY=1", said)
+        self.assertTrue([line for line in said if "cannot be surveyed" in line], said)
+
     def test_a_full_queue_holds_nobody_up_and_the_start_is_said_later(self):
         manager = self.manager()
         manager.fill()

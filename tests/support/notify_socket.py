@@ -1,7 +1,6 @@
 """A service manager's end of sd_notify(3)."""
 
 import contextlib
-import contextlib
 import socket
 
 from wire import DEADLINE
@@ -33,13 +32,6 @@ class NotifySocket:
         except TimeoutError:
             return True
         raise AssertionError(message)
-
-    def drain(self):
-        """What has come by now."""
-        self._socket.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self._socket.recv(4096)
 
     def fill(self):
         """Nothing more can be sent until somebody reads."""
