@@ -16,6 +16,30 @@
 namespace surveyd::cli {
 namespace {
 
+// A pipe that can be written takes PIPE_BUF bytes at once (pipe(7)).
+constexpr std::size_t most_bytes = PIPE_BUF;
+constexpr std::string_view after_message = "}\n";
+
+/// At most `size` bytes of the text, and no part of a character.
+std::string_view first_bytes(std::string_view text, std::size_t size) {
+  if (size >= text.size()) return text;
+  while (size > 0 && (text[size] & 0xC0) == 0x80) --size;
+  return text.substr(0, size);
+}
+
+/// As a JSON string of at most `room` bytes; a message that is cut for that ends in "…".
+std::string quoted(std::string_view message, std::size_t room) {
+  constexpr std::size_t most_escaped = 6;  // what one byte may become: \u0000
+  std::string_view kept = first_bytes(message, room);
+  while (true) {
+    const bool whole = kept.size() == message.size();
+    std::string literal = json::string_literal(std::string{kept} + (whole ? "" : "…"));
+    if (literal.size() <= room || kept.empty()) return literal;
+    const std::size_t less = (literal.size() - room + most_escaped - 1) / most_escaped;
+    kept = first_bytes(kept, kept.size() - std::min(kept.size(), less));
+  }
+}
+
 // The message as a JSON string: control characters of a request cannot begin a new record or move a
 // terminal's cursor.
 class Quoted : public spdlog::custom_flag_formatter {
@@ -24,8 +48,8 @@ class Quoted : public spdlog::custom_flag_formatter {
 
   void format(const spdlog::details::log_msg& message, const std::tm&,
               spdlog::memory_buf_t& out) override {
-    const std::string literal =
-        json::string_literal({message.payload.data(), message.payload.size()});
+    const std::string literal = quoted({message.payload.data(), message.payload.size()},
+                                       most_bytes - out.size() - after_message.size());
     std::string_view text{literal};
     if (!with_quotes_) text = text.substr(1, text.size() - 2);
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -62,13 +86,10 @@ class UnblockedStderr : public spdlog::sinks::base_sink<std::mutex> {
   void flush_() override {}
 
  private:
-  // A pipe that can be written takes PIPE_BUF bytes at once (pipe(7)).
   static bool write(const spdlog::memory_buf_t& record) {
     pollfd ready{STDERR_FILENO, POLLOUT, 0};
     if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return false;
-    std::string line{record.data(), std::min<std::size_t>(record.size(), PIPE_BUF)};
-    line.back() = '\n';
-    return ::write(STDERR_FILENO, line.data(), line.size()) >= 0;
+    return ::write(STDERR_FILENO, record.data(), record.size()) >= 0;
   }
 
   std::size_t left_out_ = 0;

@@ -1,5 +1,6 @@
 """Settings: where they come from, which one counts, and what a wrong one says."""
 
+import json
 import os
 import socket
 import sys
@@ -236,6 +237,39 @@ class Precedence(SettingsCase):
         # Kubernetes makes such variables for a service called surveyd.
         with Daemon(environment={"SURVEYD_PORT": "tcp://10.0.0.1:80"}) as daemon:
             self.assertIn(" warn", daemon.wait_for_log("SURVEYD_PORT"))
+
+
+class Records(SettingsCase):
+    # Of what warns of a variable that is no setting.
+    LONG = ("A" * 5000, "\x01" * 5000, "é" * 5000, '"' * 2047 + "x" * 2048, "A" * 4090)
+
+    def records(self, name, *arguments):
+        with Daemon(*arguments, environment={f"SURVEYD_{name}": "1"}) as daemon:
+            for line in daemon.log:
+                self.assertLessEqual(len(line.encode()) + 1, 4096)
+            return list(daemon.log)
+
+    def test_one_that_is_too_long_is_json_all_the_same(self):
+        for name in self.LONG:
+            with self.subTest(name[:10]):
+                messages = []
+                for line in self.records(name, "--log-format", "json"):
+                    messages.append(json.loads(line)["message"])
+                cut = next(one for one in messages if one.startswith("the environment"))
+                self.assertTrue(cut.endswith(f"{name[500]}…"), cut[-10:])
+                self.assertGreater(len(json.dumps(cut, ensure_ascii=False).encode()), 4000)
+
+    def test_one_that_is_too_long_is_one_line_of_text(self):
+        for name in self.LONG:
+            with self.subTest(name[:10]):
+                log = self.records(name)
+                self.assertTrue(all(" info " in line or " warn" in line for line in log), log)
+                self.assertEqual(sum(line.endswith("…") for line in log), 1)
+
+    def test_one_that_fits_is_whole(self):
+        for form in ("json", "text"):
+            line = self.records("B" * 3900, "--log-format", form)[0]
+            self.assertIn("B" * 3900 + " is not a setting", line)
 
 
 class Listening(SettingsCase):
