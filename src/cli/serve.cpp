@@ -50,7 +50,12 @@ http::Limits within_descriptors(http::Limits limits) {
   ::getrlimit(RLIMIT_NOFILE, &descriptors);
   const rlim_t usable = descriptors.rlim_cur > 2 * kept_free ? descriptors.rlim_cur - kept_free
                                                              : descriptors.rlim_cur / 2;
-  limits.connections = std::min<rlim_t>(limits.connections, usable);
+  if (limits.connections <= usable) return limits;
+  spdlog::warn(
+      "RLIMIT_NOFILE of {} leaves room for {} connections, not for the {} of "
+      "--max-connections",
+      descriptors.rlim_cur, usable, limits.connections);
+  limits.connections = usable;
   limits.unix_connections = std::min(limits.unix_connections, limits.connections / 4);
   return limits;
 }

@@ -322,6 +322,14 @@ class Settings(unittest.TestCase):
         )
         self.assertGreaterEqual(self.rejected("connections"), 1)
 
+    def test_what_there_are_descriptors_for_holds_as_it_is_set(self):
+        self.start("--max-connections", "8", "--unix-connections", "7")
+        self.assertFalse([line for line in self.daemon.log if "--max-connections" in line])
+        with self.daemon.connect() as only:
+            self.assertEqual(only.request("GET", "/healthz").status, 200)
+            with self.daemon.connect() as surplus:
+                self.assertEqual(surplus.receive().status, 503)
+
     def test_the_deadlines(self):
         deadlines = ("head", "body", "idle")
         self.start(*(word for name in deadlines for word in (f"--{name}-deadline", "1")))
@@ -428,6 +436,12 @@ class Descriptors(unittest.TestCase):
             lambda: any(client.is_readable(0) for client in crowd), "somebody is turned away"
         )
         return crowd
+
+    def test_fewer_connections_than_set_are_a_warning_with_both_numbers(self):
+        line = self.daemon.wait_for_log("--max-connections")
+        self.assertIn(" warn", line)
+        for number in (self.LIMIT, self.LIMIT // 2, 4096):
+            self.assertIn(f" {number} ", line)
 
     def test_who_was_accepted_is_served_and_who_was_not_is_told(self):
         with contextlib.ExitStack() as stack:
