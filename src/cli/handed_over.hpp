@@ -9,6 +9,7 @@ namespace surveyd::cli {
 
 struct HandedOver {
   std::size_t sockets = 0;
+  bool remote = false;      ///< one of them is no loopback address
   std::string unix_socket;  ///< the first of them; empty without one
 };
 

@@ -22,6 +22,16 @@ http::RemoteRules remote_rules(const Settings& settings) {
           .knows_clients = !settings.tls.client_authorities.empty()};
 }
 
+// Whoever gives them believes that somebody is served by them.
+void refuse_rules_without_remote(const Settings& settings) {
+  const char* option = !settings.tls.certificate.empty() ? "--tls-cert"
+                       : !settings.allow_host.empty()    ? "--allow-host"
+                                                         : nullptr;
+  if (option != nullptr)
+    throw StartFailure(std::string{option} +
+                       " is for remote listeners, and there is none: --listen-remote makes one");
+}
+
 void open_remote(http::Server& server, const std::string& text, const http::RemoteRules& rules) {
   auto socket = listen_tcp(*parse_tcp_address(text));
   if (!socket) fail(text, socket.error());
@@ -70,6 +80,7 @@ std::string open_unix(http::Server& server, const Settings& settings) {
 
 std::string open_listeners(http::Server& server, http::Service& service, const Settings& settings) {
   const HandedOver handed = serve_handed_over(server, remote_rules(settings));
+  if (settings.listen_remote.empty() && !handed.remote) refuse_rules_without_remote(settings);
   if (settings.listen.empty() && handed.sockets == 0)
     for (const char* address : default_listen)
       open_loopback(server, address, std::string_view{address}.starts_with('['));

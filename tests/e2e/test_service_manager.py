@@ -321,6 +321,13 @@ class HandedOver(Case):
         self.assertEqual(daemon.request("GET", "/healthz", address=address).status, 200)
         self.assertEqual(daemon.request("POST", "/survey", address=address).status, 403)
 
+    def test_settings_of_remote_listeners_are_for_them_too(self):
+        tcp = self.enterContext(listening(address=("0.0.0.0", 0)))
+        daemon = self.given(tcp, arguments=("--allow-host", "node1.example"))
+        for host, status in (("node1.example", 200), ("other.example", 421)):
+            answer = daemon.request("GET", "/healthz", {"Host": host})
+            self.assertEqual(answer.status, status)
+
     def test_they_take_the_place_of_the_default_listeners_and_not_of_others(self):
         local, path = self.unix()
         other = os.path.join(self.directory, "other.sock")

@@ -190,6 +190,13 @@ class Files(Case):
         self.assert_wrong("go together", "--tls-cert", self.certificate)
         self.assert_wrong("needs --tls-cert", "--tls-client-ca", self.certificate)
 
+    def test_without_a_remote_listener_they_are_for_nobody(self):
+        certificate = ("--tls-cert", self.certificate, "--tls-key", self.key)
+        self.assert_wrong("--listen-remote", *certificate)
+        authorities = ("--tls-client-ca", self.authority.certificate)
+        self.assert_wrong("--tls-cert is for remote", *certificate, *authorities)
+        self.assert_wrong("--allow-host is for remote", "--allow-host", "node1.example")
+
     def test_sighup_reads_them_again(self):
         certificate, key = Path(self.directory, "live.crt"), Path(self.directory, "live.key")
         certificate.write_bytes(self.certificate.read_bytes())
