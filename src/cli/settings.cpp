@@ -18,6 +18,7 @@
 
 #include "cli/build_info.hpp"
 #include "host/listening.hpp"
+#include "host/socket_owner.hpp"
 #include "host/systemd_unit.hpp"
 
 namespace surveyd::cli {
@@ -132,6 +133,7 @@ class Parser {
   void add_limits();
   void check_findings() const;
   void check_together() const;
+  void check_ids() const;
 
   /// One that can be given several times, or with commas.
   template <class T>
@@ -367,6 +369,17 @@ void Parser::check_together() const {
     refuse("--max-request-bytes", "has to be at least --max-head-bytes and --max-body-bytes");
 }
 
+// The overflow ids are those of everybody without a mapping here, and -1 is nobody's.
+void Parser::check_ids() const {
+  const auto check = [](const char* option, const std::vector<unsigned>& ids, unsigned overflow) {
+    for (const unsigned id : ids)
+      if (id == overflow || id == static_cast<unsigned>(-1))
+        throw CLI::ValidationError(option, std::to_string(id) + " stands for nobody in particular");
+  };
+  check("--allow-uid", settings_.access.uids, overflow_uid());
+  check("--allow-gid", settings_.access.gids, overflow_gid());
+}
+
 // Which findings there are depends on the storage paths.
 void Parser::check_findings() const {
   const std::vector<Probe> probes = probes_for(settings_.storage);
@@ -390,6 +403,7 @@ Settings Parser::parse(int argc, const char* const* argv) {
                                                              : http::TcpMutations::owner;
   check_findings();
   check_together();
+  check_ids();
   if (settings_.subject_pid != 0 && !settings_.subject_unit.empty())
     throw CLI::ValidationError("--subject-unit", "cannot go with --subject-pid: which of them?");
   if (settings_.pid != 0 && settings_.verify)

@@ -174,9 +174,7 @@ class TokenFile(Case):
 class AllowedUsers(Case):
     def setUp(self):
         super().setUp()
-        self.daemon = self.start(
-            "--allow-uid", f"{MEMBER},{OVERFLOW}", "--allow-gid", f"{GROUP},{OVERFLOW}"
-        )
+        self.daemon = self.start("--allow-uid", str(MEMBER), "--allow-gid", str(GROUP))
 
     def test_they_may_over_the_unix_socket_only(self):
         self.assert_allowed(self.status(self.socket, *ENSURE, uid=MEMBER))
@@ -196,6 +194,13 @@ class AllowedUsers(Case):
 
 
 class AllowedNames(Case):
+    def test_ids_that_stand_for_anybody_are_refused(self):
+        for option, name in (("--allow-uid", "overflowuid"), ("--allow-gid", "overflowgid")):
+            overflow = Path("/proc/sys/kernel", name).read_text(encoding="ascii").strip()
+            for value in (overflow, f"{MEMBER},{overflow}", "4294967295"):
+                with self.subTest(f"{option} {value}"):
+                    self.assert_wrong(f"{option}: {value.split(',')[-1]} ", option, value)
+
     def test_unknown_names_are_named(self):
         self.assert_wrong("no-such-user", "--allow-uid", "no-such-user")
         self.assert_wrong("no-such-group", "--allow-gid", "no-such-group")
