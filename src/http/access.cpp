@@ -63,7 +63,8 @@ std::optional<Response> refuse_host(const Request& request, const Listener& list
   if (host_fits && target_fits) return std::nullopt;
   return rejected("wrong_host", problem(421, "wrong-host",
                                         listener.transport == Transport::remote
-                                            ? "this listener answers to the hosts of --allow-host"
+                                            ? "this listener answers to the hosts of --allow-host "
+                                              "only, and on loopback to its own names"
                                             : "this server answers to localhost, 127.0.0.1 and "
                                               "[::1] with its port only"));
 }

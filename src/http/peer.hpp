@@ -14,7 +14,7 @@ namespace surveyd::http {
 
 enum class Transport {
   loopback,     ///< TCP on 127.0.0.0/8 or ::1
-  remote,       ///< TCP on another address: reads only
+  remote,       ///< TCP of --listen-remote, mostly on another address: reads only
   unix_socket,  ///< the documented way for controllers
 };
 

@@ -56,6 +56,20 @@ bool ran_out_of_descriptors(const boost::system::error_code& error) {
   return error.value() == EMFILE || error.value() == ENFILE;
 }
 
+// Whoever asks for another one has been led here by a name of somebody else's (DNS rebinding): this
+// machine's browsers reach such an address, and show a page what they get.
+std::vector<std::string> loopback_hosts(const TcpAddress& address, std::string_view default_port) {
+  const std::string port = ":" + std::to_string(address.end.port);
+  const std::string own = to_string(address);
+  std::vector<std::string> hosts;
+  for (const std::string& host : {std::string{"127.0.0.1"}, std::string{"localhost"},
+                                  std::string{"[::1]"}, own.substr(0, own.size() - port.size())}) {
+    hosts.push_back(host + port);
+    if (port == default_port) hosts.push_back(host);  // clients leave it out
+  }
+  return hosts;
+}
+
 }  // namespace
 
 Server::Server(asio::io_context& context, Service& service)
@@ -73,13 +87,7 @@ std::string Server::add_loopback(UniqueFd socket, const TcpAddress& address) {
   Listener listener;
   listener.transport = Transport::loopback;
   listener.name = "http://" + to_string(address);
-  const std::string port = ":" + std::to_string(address.end.port);
-  const std::string own = to_string(address);
-  for (const std::string& host : {std::string{"127.0.0.1"}, std::string{"localhost"},
-                                  std::string{"[::1]"}, own.substr(0, own.size() - port.size())}) {
-    listener.hosts.push_back(host + port);
-    if (port == ":80") listener.hosts.push_back(host);  // clients leave the default port out
-  }
+  listener.hosts = loopback_hosts(address, ":80");
   return add(std::move(socket), address.ipv6 ? AF_INET6 : AF_INET, std::move(listener));
 }
 
@@ -90,6 +98,8 @@ std::string Server::add_remote(UniqueFd socket, const TcpAddress& address,
   listener.encrypted = rules.encrypted;
   listener.knows_clients = rules.knows_clients;
   listener.name = (rules.encrypted ? "https://" : "http://") + to_string(address);
+  if (address.is_loopback())
+    listener.hosts = loopback_hosts(address, rules.encrypted ? ":443" : ":80");
   const std::string port = ":" + std::to_string(address.end.port);
   for (const std::string& host : rules.hosts) {
     listener.hosts.push_back(host);

@@ -16,9 +16,11 @@
 
 namespace surveyd::http {
 
-/// What holds for a listener on another address than loopback.
+/// What holds for a listener that serves reads only.
 struct RemoteRules {
-  std::vector<std::string> hosts;  ///< what `Host` may be, without a port or with; any when empty
+  /// What `Host` may be, without a port or with; any when empty. On a loopback address these come
+  /// besides what it may be there anyway.
+  std::vector<std::string> hosts;
   bool encrypted = false;
   bool knows_clients = false;
 };

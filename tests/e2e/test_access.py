@@ -413,7 +413,7 @@ class Vanishing(AccessCase):
 class Remote(AccessCase):
     """`--listen-remote`: reads only, whoever asks; any Host."""
 
-    arguments = ("--interval", "3600", "--listen-remote", "127.0.0.2:0")
+    arguments = ("--interval", "3600", "--listen-remote", "0.0.0.0:0")
 
     @property
     def remote(self):
@@ -444,6 +444,29 @@ class Remote(AccessCase):
     def test_a_loopback_listener_beside_it_stays_strict(self):
         answer = self.change("GET", "/healthz", {"Host": "surveyd.example"})
         self.assertEqual(answer.status, 421)
+
+
+class RemoteOnLoopback(AccessCase):
+    """A page that a browser of this machine shows must not read it under a name of its own."""
+
+    arguments = ("--listen-remote", "127.0.0.2:0", "--listen-remote", "[::1]:0")
+
+    def assert_statuses(self, status, names):
+        for address in self.daemon.addresses[1:]:
+            for name in names:
+                with self.subTest(f"{name} at {address[0]}"):
+                    host = {"Host": name.replace("PORT", str(address[1]))}
+                    answer = self.change("GET", "/capabilities", host, address)
+                    self.assertEqual(answer.status, status)
+
+    def test_its_own_names_with_the_port_are_taken(self):
+        self.assert_statuses(200, ("127.0.0.1:PORT", "localhost:PORT", "[::1]:PORT"))
+        for address in self.daemon.addresses[1:]:
+            self.assertEqual(self.change("GET", "/healthz", address=address).status, 200)
+
+    def test_any_other_name_is_421(self):
+        names = ("evil.example", "evil.example:PORT", "localhost", "127.0.0.3:PORT")
+        self.assert_statuses(421, names)
 
 
 class UnixSocket(AccessCase):

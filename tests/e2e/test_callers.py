@@ -254,7 +254,8 @@ class RemoteHosts(Case):
             ("NODE2.example", 200),
             (f"node1.example:{port}", 200),
             ("node1.example:1", 421),
-            (f"127.0.0.2:{port}", 421),
+            (f"127.0.0.2:{port}", 200),  # a loopback address
+            (f"127.0.0.3:{port}", 421),
             ("evil.example", 421),
         ):
             with self.subTest(host):
