@@ -179,7 +179,7 @@ void Server::log_accept_error(const Listener& listener, const boost::system::err
 bool Server::admit(Entrance& entrance, Socket socket) try {
   if (is_full(*entrance.listener)) {
     service_.counters.rejected("connections");
-    turn_away(socket.native_handle());
+    turn_away(socket.native_handle(), *entrance.listener);
     return true;
   }
   if (accepted_ >= room_) make_room(socket.native_handle());
@@ -247,8 +247,10 @@ bool Server::is_full(const Listener& listener) const {
 }
 
 // No coroutine and no waiting: what arrived already is thrown away, so that the close is no reset.
-void Server::turn_away(int socket) const {
-  (void)!::send(socket, full_house.data(), full_house.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+void Server::turn_away(int socket, const Listener& listener) {
+  // Before a handshake nothing can be said that a client would understand.
+  if (!listener.encrypted)
+    (void)!::send(socket, full_house.data(), full_house.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   ::shutdown(socket, SHUT_WR);
   std::array<char, 4096> discarded;
   (void)!::recv(socket, discarded.data(), discarded.size(), MSG_DONTWAIT);
@@ -259,7 +261,7 @@ void Server::answer_without_descriptors(Entrance& entrance) {
   spare_ = UniqueFd{};
   if (const UniqueFd socket{
           ::accept4(entrance.acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC)})
-    turn_away(socket.get());
+    turn_away(socket.get(), *entrance.listener);
   spare_ = open_spare();  // now that the socket has been closed again
 }
 

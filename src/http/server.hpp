@@ -64,7 +64,7 @@ class Server {
   bool admit(Entrance& entrance, Socket socket);
   Task<> serve(Socket socket, std::shared_ptr<const Listener> listener);
   [[nodiscard]] bool is_full(const Listener& listener) const;
-  void turn_away(int socket) const;
+  static void turn_away(int socket, const Listener& listener);
   void answer_without_descriptors(Entrance& entrance);
   std::shared_ptr<const Peer> identify(int socket, const Listener& listener);
   void sweep();

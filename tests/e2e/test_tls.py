@@ -150,6 +150,14 @@ class Encrypted(Case):
             connection.send(b"GET /")
             self.assertEqual(connection.receive().status, 408)
 
+    def test_who_is_one_too_many_is_closed_without_a_word(self):
+        daemon = self.start("--max-connections", "8", "--unix-connections", "7")
+        with Connection(daemon.address) as only:
+            self.assertEqual(only.request("GET", "/healthz").status, 200)
+            with Connection(self.remote) as surplus:
+                self.assertEqual(surplus.rest(), b"")
+                self.assertFalse(surplus.was_reset)
+
 
 class Clients(Case):
     def start(self, *arguments):
