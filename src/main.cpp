@@ -7,9 +7,11 @@
 #include "cli/commands.hpp"
 #include "cli/helper.hpp"
 #include "host/helper_process.hpp"
+#include "host/standard_streams.hpp"
 
 int main(int argc, char** argv) {
   using namespace surveyd::cli;
+  surveyd::fill_standard_streams();
   try {
     if (argc > 1 && argv[1] == std::string_view{surveyd::helper_command})
       return helper(std::vector<std::string>(argv + 2, argv + argc));

@@ -95,6 +95,19 @@ class General(unittest.TestCase):
             info = daemon.metrics().label_sets("surveyd_build_info")
         self.assertEqual([labels["version"] for labels in info], [version])
 
+    def test_closed_standard_streams_are_nobody_else_s(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "s")
+            closing = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+            with Daemon(unix_socket=path, prefix=closing, ready_line=None) as daemon:
+                daemon.eventually(lambda: os.path.exists(path), "it listens")
+                for number in range(3):
+                    target = os.readlink(f"/proc/{daemon.pid}/fd/{number}")
+                    self.assertEqual(target, os.devnull)
+
+    def test_output_to_a_closed_stream_is_a_failure(self):
+        self.assertEqual(run(prefix=("sh", "-c", 'exec "$0" survey >&-')).returncode, 1)
+
     def test_serve_is_the_default(self):
         with tempfile.TemporaryDirectory() as directory:
             arguments = ("--unix-socket", os.path.join(directory, "missing", "s"))
