@@ -152,27 +152,39 @@ void Server::start() {
 
 Task<> Server::accept(Entrance& entrance) {
   Timer pause{context_};
+  bool failed = false;  // the last time
   while (entrance.acceptor.is_open()) {
-    auto [error, socket] = co_await entrance.acceptor.async_accept(completion);
-    // Who has been accepted is served, also when the drain has begun meanwhile.
-    if (!error && admit(entrance, std::move(socket))) continue;
-    if (!entrance.acceptor.is_open()) co_return;
-    // Re-arming at once would burn a core, giving up would be deafness for ever.
-    log_accept_error(*entrance.listener,
-                     error ? error : boost::system::error_code{asio::error::no_memory});
-    if (ran_out_of_descriptors(error)) answer_without_descriptors(entrance);
-    pause.expires_after(accept_backoff);
-    co_await pause.async_wait(completion);
+    try {
+      if (failed) {
+        // Re-arming at once would burn a core, giving up would be deafness for ever.
+        pause.expires_after(accept_backoff);
+        co_await pause.async_wait(completion);
+        failed = false;
+      }
+      auto [error, socket] = co_await entrance.acceptor.async_accept(completion);
+      // Who has been accepted is served, also when the drain has begun meanwhile.
+      if (!error && admit(entrance, std::move(socket))) continue;
+      if (!entrance.acceptor.is_open()) co_return;
+      failed = true;
+      count_accept_error(*entrance.listener, error ? error : asio::error::no_memory);
+      if (ran_out_of_descriptors(error)) answer_without_descriptors(entrance);
+    } catch (const std::exception&) {
+      if (!failed) count_accept_error(*entrance.listener, asio::error::no_memory);
+      failed = true;
+    }
   }
 }
 
-void Server::log_accept_error(const Listener& listener, const boost::system::error_code& error) {
+void Server::count_accept_error(const Listener& listener,
+                                const boost::system::error_code& error) try {
   ++accept_errors_;
   const auto now = Connection::Clock::now();
   if (now < next_accept_error_) return;
   spdlog::warn("cannot accept on {}: {}; that makes {} connections of any listener so far",
                listener.name, error.message(), accept_errors_);
   next_accept_error_ = now + between_accept_errors;
+} catch (const std::bad_alloc&) {
+  // Said with the next one.
 }
 
 // False when there was no memory to serve it with.

@@ -60,7 +60,7 @@ class Server {
   void make_room(int socket);
   std::string add(UniqueFd socket, int family, Listener listener);
   Task<> accept(Entrance& entrance);
-  void log_accept_error(const Listener& listener, const boost::system::error_code& error);
+  void count_accept_error(const Listener& listener, const boost::system::error_code& error);
   bool admit(Entrance& entrance, Socket socket);
   Task<> serve(Socket socket, std::shared_ptr<const Listener> listener);
   [[nodiscard]] bool is_full(const Listener& listener) const;

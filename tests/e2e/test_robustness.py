@@ -2,7 +2,9 @@
 
 import os
 import resource
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -13,7 +15,7 @@ sys.path.insert(0, str(HERE.parents[1] / "support"))
 sys.path.insert(0, str(HERE.parents[1] / "load"))
 
 import clients  # noqa: E402
-from daemon import Daemon, DaemonCase  # noqa: E402
+from daemon import Daemon, DaemonCase, program  # noqa: E402
 from measure import MEBIBYTE, count_of, pause, resident  # noqa: E402
 from wire import Connection  # noqa: E402
 
@@ -51,6 +53,23 @@ class Accepting(DaemonCase):
         for client in crowd:
             client.close()
         self.daemon.eventually(lambda: resident(pid) - before < most / 3, "memory is given back")
+
+
+@unittest.skipIf(os.environ.get("SURVEYD_SANITIZED"), "a sanitizer has an allocator of its own")
+class WithoutMemory(unittest.TestCase):
+    def start(self, **when):
+        library = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "no_memory.so")
+        source = HERE.parents[1] / "load" / "no_memory.c"
+        words = [program("cc"), "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"]
+        subprocess.run(words, check=True)
+        daemon = self.enterContext(Daemon(environment={"LD_PRELOAD": library, **when}))
+        self.assertEqual(daemon.request("GET", "/healthz").status, 200)
+        return daemon
+
+    def test_a_listener_outlives_it(self):
+        daemon = self.start(REFUSE_AT="2")
+        for _ in range(2):
+            self.assertEqual(daemon.request("GET", "/healthz").status, 200)
 
 
 class Gone(DaemonCase):
