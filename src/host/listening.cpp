@@ -73,11 +73,12 @@ Result<void> make_parents(const std::string& path) {
   return {};
 }
 
-// A socket file without a server behind it refuses connections.
+// A socket file without a server behind it refuses connections. One that hangs, with a full queue,
+// would hold a connect that waits for ever.
 bool is_left_over(const AnyAddress& any, socklen_t size) {
   struct stat status {};
   if (::lstat(any.local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
-  const UniqueFd probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  const UniqueFd probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   return probe && ::connect(probe.get(), &any.generic, size) != 0 && errno == ECONNREFUSED;
 }
 

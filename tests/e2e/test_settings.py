@@ -166,6 +166,18 @@ class CannotStart(SettingsCase):
             self.assert_cannot_start("--unix-socket", path, says=(path, "in use"))
             self.assertEqual(first.request("GET", "/healthz", address=path).status, 200)
 
+    def test_another_one_that_hangs_with_a_full_queue_is_there_all_the_same(self):
+        path = self.path("surveyd.sock")
+        hung = self.enterContext(socket.socket(socket.AF_UNIX))
+        hung.bind(path)
+        hung.listen(0)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                client = self.enterContext(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(path)
+        self.assert_cannot_start("--unix-socket", path, says=(path, "in use"))
+
     def test_a_missing_directory_for_the_socket_is_named(self):
         path = self.path("missing/surveyd.sock")
         self.assert_cannot_start("--unix-socket", path, says=(path, "No such file or directory"))
