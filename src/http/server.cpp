@@ -4,6 +4,7 @@
 #include <array>
 #include <exception>
 #include <new>
+#include <optional>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -204,34 +205,39 @@ bool Server::admit(Entrance& entrance, Socket socket) try {
 }
 
 Task<> Server::serve(Socket socket, std::shared_ptr<const Listener> listener) {
-  const bool local = listener->transport == Transport::unix_socket;
-  auto peer = identify(socket.native_handle(), *listener);
-  if (!peer) {  // gone already
-    --accepted_;
-    co_return end_when_drained();
-  }
-  Stream stream{std::move(socket), listener->encrypted ? tls_ : nullptr};
-  Connection connection{service_, std::move(stream), listener, std::move(peer)};
-  connections_.insert(&connection);
-  most_connections_ = std::max(most_connections_, connections_.size());
-  unix_connections_ += local;
-  service_.counters.connections(listener->label(), 1);
-  if (drained_) connection.drain();
-
+  std::optional<Connection> connection;
   try {
-    co_await connection.serve();
+    if (auto peer = identify(socket.native_handle(), *listener)) {  // else it is gone already
+      Stream stream{std::move(socket), listener->encrypted ? tls_ : nullptr};
+      connection.emplace(service_, std::move(stream), listener, std::move(peer));
+      enter(*connection);
+      co_await connection->serve();
+    }
   } catch (const std::exception& failure) {
     // One client's connection ends with it, and nothing else does.
     spdlog::error("a connection failed: {}", failure.what());
   }
-
-  service_.counters.connections(listener->label(), -1);
-  unix_connections_ -= local;
-  connections_.erase(&connection);
-  // Of many, some memory can be given back.
-  if (most_connections_ >= crowd) service_.look_by(Connection::Clock::now() + looked_ahead);
+  if (connection) leave(*connection);
   --accepted_;
   end_when_drained();
+}
+
+void Server::enter(Connection& connection) {
+  const Listener& listener = connection.listener();
+  connections_.insert(&connection);
+  most_connections_ = std::max(most_connections_, connections_.size());
+  unix_connections_ += listener.transport == Transport::unix_socket;
+  service_.counters.connections(listener.label(), 1);
+  if (drained_) connection.drain();
+}
+
+void Server::leave(Connection& connection) {
+  if (connections_.erase(&connection) == 0) return;  // for want of memory
+  const Listener& listener = connection.listener();
+  unix_connections_ -= listener.transport == Transport::unix_socket;
+  service_.counters.connections(listener.label(), -1);
+  // Of many, some memory can be given back.
+  if (most_connections_ >= crowd) service_.look_by(Connection::Clock::now() + looked_ahead);
 }
 
 std::shared_ptr<const Peer> Server::identify(int socket, const Listener& listener) {
@@ -286,12 +292,13 @@ void Server::give_back_memory() {
 
 // One timer for all connections, for the first deadline among them: idle ones wake nobody up.
 void Server::sweep_for(Connection::Clock::time_point deadline) {
-  service_.next_look = deadline;
+  service_.next_look = Connection::Clock::time_point::max();  // also when there is no memory for it
   if (deadline == Connection::Clock::time_point::max()) return;
   sweep_timer_.expires_at(deadline - looked_ahead / 2);
   sweep_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) sweep();
   });
+  service_.next_look = deadline;
 }
 
 void Server::sweep() {

@@ -63,6 +63,8 @@ class Server {
   void count_accept_error(const Listener& listener, const boost::system::error_code& error);
   bool admit(Entrance& entrance, Socket socket);
   Task<> serve(Socket socket, std::shared_ptr<const Listener> listener);
+  void enter(Connection& connection);
+  void leave(Connection& connection);
   [[nodiscard]] bool is_full(const Listener& listener) const;
   static void turn_away(int socket, const Listener& listener);
   void answer_without_descriptors(Entrance& entrance);

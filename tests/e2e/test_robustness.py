@@ -71,6 +71,12 @@ class WithoutMemory(unittest.TestCase):
         for _ in range(2):
             self.assertEqual(daemon.request("GET", "/healthz").status, 200)
 
+    def test_who_cannot_be_served_then_is_not_waited_for_at_the_end(self):
+        daemon = self.start(STARVE_AFTER="2")
+        with daemon.connect() as client:
+            self.assertEqual(client.rest(), b"")
+        daemon.stop(3)  # it waits for 4 seconds for those that it counts
+
 
 class Gone(DaemonCase):
     def test_who_takes_no_answer_is_reset_and_leaves_nothing_in_the_kernel(self):

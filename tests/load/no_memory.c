@@ -1,5 +1,5 @@
-// Preloaded: at the call of accept(2) with the number $REFUSE_AT, which fails, and after the one with
-// the number $STARVE_AFTER, which does not, its thread gets no memory until it waits for events again.
+// Preloaded: when the accept(2) with the number $REFUSE_AT fails, by this, and when the connection with
+// the number $STARVE_AFTER has been accepted, that thread gets no memory until it waits for events.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,12 +22,16 @@ void* malloc(size_t size) {
 }
 int accept(int listener, struct sockaddr* address, socklen_t* length) {
   static int (*real)(int, struct sockaddr*, socklen_t*);
-  static int calls;
+  static int calls, connections;
   if (!real) *(void**)&real = dlsym(RTLD_NEXT, "accept");
-  const int refused = ++calls == number("REFUSE_AT");
-  if (refused || calls == number("STARVE_AFTER")) refusals = 100;
-  errno = ENOMEM;
-  return refused ? -1 : real(listener, address, length);
+  if (++calls == number("REFUSE_AT")) {
+    refusals = 100;
+    errno = ENOMEM;
+    return -1;
+  }
+  int result = real(listener, address, length);
+  if (result >= 0 && ++connections == number("STARVE_AFTER")) refusals = 100;
+  return result;
 }
 int epoll_wait(int set, struct epoll_event* events, int most, int timeout) {
   static int (*real)(int, struct epoll_event*, int, int);
