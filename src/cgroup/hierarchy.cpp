@@ -127,7 +127,7 @@ Hierarchy find_hierarchy(const Host& host, const Result<std::string>& mountinfo)
   if (const parse::Mount* mount = parse::mount_at(mounts, mount_point)) {
     hierarchy.mount_root = mount->root;
     hierarchy.ends_at_namespace =
-        ("," + mount->super_options + ",").find(",nsdelegate,") != std::string::npos;
+        ("," + std::string{mount->super_options} + ",").find(",nsdelegate,") != std::string::npos;
   }
   return hierarchy;
 }

@@ -127,10 +127,18 @@ int run(const Settings& settings) {
     return documents;
   };
   const auto source = settings.has_subject() ? make_subject_source(settings) : nullptr;
-  const auto publish = [&](const Surveyor::Published& snapshot) {
+  // Between surveys hardly any of the program is used.
+  auto give_back_pages = [at = std::chrono::steady_clock::time_point{}]() mutable {
+    constexpr std::chrono::seconds seldom{10};
+    const auto now = std::chrono::steady_clock::now();
+    if (now - at < seldom) return;
+    at = now;
+    give_back_program_pages();
+  };
+  const auto publish = [&, give_back_pages](const Surveyor::Published& snapshot) mutable {
     publish_to->publish(snapshot);
     supervision.surveyed(*snapshot);
-    if (!last) give_back_start_up();
+    give_back_pages();
     if (snapshot->survey.run.stale) return;
     // Cgroups are surveyd's own matter, whoever is surveyed.
     if (source) monitor->surveyed(about_surveyd(*snapshot));

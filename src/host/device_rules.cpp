@@ -27,7 +27,7 @@ std::string directory_of(std::string_view path, const std::vector<parse::Mount>&
     if (mount.type != type || mount.root != "/") continue;
     const bool has_it =
         controller.empty() ||
-        ("," + mount.super_options + ",").find("," + std::string{controller} + ",") !=
+        ("," + std::string{mount.super_options} + ",").find("," + std::string{controller} + ",") !=
             std::string::npos;
     if (has_it) return mount.mount_point + (path == "/" ? std::string{} : std::string{path});
   }

@@ -8,7 +8,7 @@
 
 namespace surveyd {
 
-void give_back_start_up() {
+void give_back_program_pages() {
   ::dl_iterate_phdr(
       [](dl_phdr_info* object, std::size_t, void*) {
         const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));

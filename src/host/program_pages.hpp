@@ -2,8 +2,8 @@
 
 namespace surveyd {
 
-/// Takes the pages of programs and libraries that were mapped while starting out of this process;
-/// those that are used again come back from the page cache. What can be written to stays.
-void give_back_start_up();
+/// Takes the pages of the program and its libraries out of this process; those that are used again
+/// come back from the page cache. What can be written to stays.
+void give_back_program_pages();
 
 }  // namespace surveyd

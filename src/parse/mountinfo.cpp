@@ -53,13 +53,12 @@ std::vector<Mount> mountinfo(std::string_view text) {
     if (fields.size() < 9) continue;
     const auto dash = std::find(fields.begin() + 6, fields.end(), "-");
     if (fields.end() - dash < 3) continue;
-    mounts.push_back(
-        {.root = unescaped(fields[3]),
-         .mount_point = unescaped(fields[4]),
-         .options = std::string{fields[5]},
-         .type = std::string{dash[1]},
-         .source = unescaped(dash[2]),
-         .super_options = fields.end() - dash > 3 ? std::string{dash[3]} : std::string{}});
+    mounts.push_back({.root = unescaped(fields[3]),
+                      .mount_point = unescaped(fields[4]),
+                      .options = fields[5],
+                      .type = dash[1],
+                      .source = unescaped(dash[2]),
+                      .super_options = fields.end() - dash > 3 ? dash[3] : std::string_view{}});
   }
   return mounts;
 }

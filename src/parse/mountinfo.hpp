@@ -8,12 +8,12 @@ namespace surveyd::parse {
 
 /// One line of `/proc/<pid>/mountinfo` (proc(5)), octal escapes undone.
 struct Mount {
-  std::string root;         ///< the directory of the file system that is mounted
-  std::string mount_point;  ///< where, in the reader's view
-  std::string options;      ///< of this mount
-  std::string type;         ///< of the file system
+  std::string root;          ///< the directory of the file system that is mounted
+  std::string mount_point;   ///< where, in the reader's view
+  std::string_view options;  ///< of this mount; within the text, like all that has no escapes
+  std::string_view type;     ///< of the file system
   std::string source;
-  std::string super_options;
+  std::string_view super_options;
 };
 
 /// In the order of the text, so a later mount over the same point comes later. Lines that do not
