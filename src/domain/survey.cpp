@@ -29,17 +29,9 @@ void compare_modes(const char* what, Mode from, Mode to, const Survey& after,
   changes.push_back(std::move(change));
 }
 
-}  // namespace
-
-Survey conclude(Findings claims, SurveyRun run) {
-  Findings findings = claims;
-  return conclude(std::move(claims), std::move(findings), std::move(run));
-}
-
-Survey conclude(Findings claims, Findings findings, SurveyRun run) {
+// All but the findings themselves.
+Survey follow_from(const Findings& claims, const Findings& findings) {
   Survey survey;
-  doubt_cgroup_root(claims);
-  doubt_cgroup_root(findings);
   Classification classification = classify(claims);
 
   Capabilities& fields = survey.capabilities;
@@ -57,6 +49,23 @@ Survey conclude(Findings claims, Findings findings, SurveyRun run) {
   survey.assessment = assess(claims, findings, classification.mode);
   survey.overlay = decide_overlay(findings);
   survey.rootfs = decide_rootfs(findings);
+  return survey;
+}
+
+}  // namespace
+
+Survey conclude(Findings claims, SurveyRun run) {
+  doubt_cgroup_root(claims);
+  Survey survey = follow_from(claims, claims);
+  survey.findings = std::move(claims);
+  survey.run = std::move(run);
+  return survey;
+}
+
+Survey conclude(Findings claims, Findings findings, SurveyRun run) {
+  doubt_cgroup_root(claims);
+  doubt_cgroup_root(findings);
+  Survey survey = follow_from(claims, findings);
   survey.findings = std::move(findings);
   survey.run = std::move(run);
   return survey;

@@ -1,5 +1,7 @@
 #include "parse/words.hpp"
 
+#include <algorithm>
+
 namespace surveyd::parse {
 namespace {
 
@@ -8,11 +10,12 @@ constexpr std::string_view white_space = " \t\r\n\v\f";
 }  // namespace
 
 std::vector<std::string> words(std::string_view text) {
+  const auto is_space = [](char c) { return white_space.find(c) != std::string_view::npos; };
   std::vector<std::string> result;
-  for (auto begin = text.find_first_not_of(white_space); begin != std::string_view::npos;) {
-    const auto end = std::min(text.find_first_of(white_space, begin), text.size());
-    result.emplace_back(text.substr(begin, end - begin));
-    begin = text.find_first_not_of(white_space, end);
+  for (const char *at = text.begin(), *end = text.end(); at != end;) {
+    const char* const begin = std::find_if_not(at, end, is_space);
+    at = std::find_if(begin, end, is_space);
+    if (begin != at) result.emplace_back(begin, at);
   }
   return result;
 }
