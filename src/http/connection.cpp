@@ -365,6 +365,7 @@ bool Connection::takes_too_long(Clock::time_point now) {
 void Connection::release_memory() {
   output_.shrink_to_fit();
   request_.shrink();
+  ++service_.released;
   holds_memory_ = false;
 }
 

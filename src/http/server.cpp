@@ -19,6 +19,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
+#include "host/program_pages.hpp"
 #include "http/rejection.hpp"
 
 namespace surveyd::http {
@@ -78,6 +79,7 @@ Server::Server(asio::io_context& context, Service& service)
       service_(service),
       spare_(open_spare()),
       sweep_timer_(context),
+      room_timer_(context),
       drain_timer_(context) {
   for (const std::string_view reason : rejections) service.counters.rejected(reason, 0);
   service.next_look = Connection::Clock::time_point::max();
@@ -130,25 +132,37 @@ std::string Server::add(UniqueFd socket, int family, Listener listener) {
 }
 
 // Asio keeps what it knows of a descriptor for ever, to use it again for another one. Made one by
-// one, between what connections come and go with, each would hold a page of theirs. Made here, many
-// at a time, they lie together.
-void Server::make_room(int socket) {
-  constexpr std::size_t at_a_time = 32;  // descriptors that others miss for a moment
+// one, between what connections come and go with, each would hold a page of theirs; made here, all
+// of them lie together. Once the start is over, which would feel it, and a few at a time.
+Task<> Server::make_room() {
+  constexpr std::chrono::seconds after_start{1};
+  constexpr std::size_t at_a_time = 32;
+  constexpr std::size_t enough = 16 * 1024;
+  room_timer_.expires_after(after_start);
+  const auto [error] = co_await room_timer_.async_wait(completion);
+  const std::size_t most = std::min(service_.limits.connections, enough);
   std::vector<asio::posix::basic_stream_descriptor<Executor>> together;
-  together.reserve(at_a_time);
-  boost::system::error_code error;
-  while (!error && together.size() < at_a_time) {
-    UniqueFd copy{::fcntl(socket, F_DUPFD_CLOEXEC, 0)};
-    if (!copy) break;
-    together.emplace_back(context_).assign(copy.get(), error);
-    if (!error) (void)copy.release();
+  boost::system::error_code failure = error;
+  const auto add_one = [this, &failure, &together] {
+    UniqueFd copy{::fcntl(entrances_.front()->acceptor.native_handle(), F_DUPFD_CLOEXEC, 0)};
+    together.emplace_back(context_).assign(copy.get(), failure);
+    if (!failure) (void)copy.release();
+  };
+  while (!failure && !drained_ && together.size() < most) {
+    for (std::size_t i = 0; i < at_a_time && !failure; ++i) add_one();
+    co_await asio::post(completion);
   }
-  room_ += at_a_time;
+  while (!together.empty()) {
+    const std::size_t left = together.size() - std::min(together.size(), at_a_time);
+    together.erase(together.begin() + static_cast<std::ptrdiff_t>(left), together.end());
+    co_await asio::post(completion);
+  }
 }
 
 void Server::start() {
   for (const auto& entrance : entrances_)
     asio::co_spawn(context_, accept(*entrance), asio::detached);
+  if (!entrances_.empty()) asio::co_spawn(context_, make_room(), asio::detached);
 }
 
 Task<> Server::accept(Entrance& entrance) {
@@ -195,7 +209,6 @@ bool Server::admit(Entrance& entrance, Socket socket) try {
     turn_away(socket.native_handle(), *entrance.listener);
     return true;
   }
-  if (accepted_ >= room_) make_room(socket.native_handle());
   Task<> served = serve(std::move(socket), entrance.listener);
   asio::co_spawn(context_, std::move(served), asio::detached);
   ++accepted_;
@@ -285,9 +298,12 @@ void Server::answer_without_descriptors(Entrance& entrance) {
 
 // The allocator keeps what a crowd has used, for another one that may never come.
 void Server::give_back_memory() {
-  if (most_connections_ < crowd || connections_.size() > most_connections_ / 8) return;
-  most_connections_ = connections_.size();
+  const bool has_left = most_connections_ >= crowd && connections_.size() <= most_connections_ / 8;
+  if (has_left) most_connections_ = connections_.size();
+  if (!has_left && service_.released < crowd) return;
+  service_.released = 0;
   ::malloc_trim(0);
+  if (has_left) give_back_program_pages();
 }
 
 // One timer for all connections, for the first deadline among them: idle ones wake nobody up.
@@ -302,11 +318,11 @@ void Server::sweep_for(Connection::Clock::time_point deadline) {
 }
 
 void Server::sweep() {
-  give_back_memory();
   const auto now = Connection::Clock::now() + looked_ahead;
   auto next = Connection::Clock::time_point::max();
   // expire() only cancels and closes: what that wakes up runs later.
   for (Connection* connection : connections_) next = std::min(next, connection->expire(now));
+  give_back_memory();
   sweep_for(std::max(next, now));
 }
 
@@ -338,6 +354,7 @@ void Server::end_when_drained() {
 void Server::finish_drain() {
   sweep_timer_.cancel();
   drain_timer_.cancel();
+  room_timer_.cancel();
   if (auto drained = std::exchange(drained_, {})) drained();
 }
 

@@ -57,7 +57,7 @@ class Server {
     std::shared_ptr<const Listener> listener;
   };
 
-  void make_room(int socket);
+  Task<> make_room();
   std::string add(UniqueFd socket, int family, Listener listener);
   Task<> accept(Entrance& entrance);
   void count_accept_error(const Listener& listener, const boost::system::error_code& error);
@@ -79,7 +79,6 @@ class Server {
   Service& service_;
   std::vector<std::unique_ptr<Entrance>> entrances_;
   std::unordered_set<Connection*> connections_;
-  std::size_t room_ = 0;      ///< connections that Asio knows descriptors for
   std::size_t accepted_ = 0;  ///< and not ended: those of `connections_`, and who is about to be
   std::size_t unix_connections_ = 0;
   std::size_t most_connections_ = 0;  ///< at a time, since memory was given back
@@ -89,6 +88,7 @@ class Server {
   std::shared_ptr<TlsContext> tls_;  ///< null: no listener is encrypted
   UniqueFd spare_;                   ///< given up for a moment when descriptors run out
   Timer sweep_timer_;
+  Timer room_timer_;
   Timer drain_timer_;
   std::function<void()> drained_;
 };

@@ -1,7 +1,7 @@
-// bare_calls COUNT < CALLS: makes the system calls of a recording and nothing else, COUNT times, and
-// prints how many nanoseconds one time takes. A line of it is a call: its name and its arguments,
-// `n` a number, `s` a string of which the line goes on to the next tab, `b` space to write to, `c`
-// the header of capget(2). bench/recording.py writes it.
+// bare_calls COUNT < CALLS: makes the system calls of a recording and nothing else, COUNT times,
+// and prints how many nanoseconds one time takes. A line of it is a call: its name and its
+// arguments, `n` a number, `s` a string of which the line goes on to the next tab, `b` space to
+// write to, `c` the header of capget(2). bench/recording.py writes it.
 
 #include <array>
 #include <chrono>
@@ -21,13 +21,32 @@
 namespace {
 
 const std::map<std::string, long> numbers = {
-#define CALL(name) {#name, SYS_##name}
-    CALL(access),         CALL(bpf),           CALL(capget),        CALL(clone3),
-    CALL(close),          CALL(faccessat2),    CALL(fstat),         CALL(getdents64),
-    CALL(geteuid),        CALL(getuid),        CALL(getxattr),      CALL(inotify_init1),
-    CALL(ioctl),          CALL(mount_setattr), CALL(newfstatat),    CALL(openat),
-    CALL(openat2),        CALL(pidfd_open),    CALL(prctl),         CALL(read),
-    CALL(readlink),       CALL(statfs),        CALL(uname),         CALL(unshare),
+#define CALL(name) \
+  { #name, SYS_##name }
+    CALL(access),
+    CALL(bpf),
+    CALL(capget),
+    CALL(clone3),
+    CALL(close),
+    CALL(faccessat2),
+    CALL(fstat),
+    CALL(getdents64),
+    CALL(geteuid),
+    CALL(getuid),
+    CALL(getxattr),
+    CALL(inotify_init1),
+    CALL(ioctl),
+    CALL(mount_setattr),
+    CALL(newfstatat),
+    CALL(openat),
+    CALL(openat2),
+    CALL(pidfd_open),
+    CALL(prctl),
+    CALL(read),
+    CALL(readlink),
+    CALL(statfs),
+    CALL(uname),
+    CALL(unshare),
     CALL(pidfd_send_signal),
 #undef CALL
 };

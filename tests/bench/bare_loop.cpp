@@ -18,7 +18,8 @@ namespace {
 
 std::size_t count_heads(std::string_view text) {
   std::size_t heads = 0;
-  for (auto at = text.find("\r\n\r\n"); at != std::string_view::npos; at = text.find("\r\n\r\n", at + 4))
+  for (auto at = text.find("\r\n\r\n"); at != std::string_view::npos;
+       at = text.find("\r\n\r\n", at + 4))
     ++heads;
   return heads;
 }

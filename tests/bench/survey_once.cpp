@@ -1,5 +1,5 @@
-// survey_once reference|p0|all [COUNT]: surveys COUNT times and prints how many nanoseconds one took.
-// The difference between two runs under strace is the system calls of a survey.
+// survey_once reference|p0|all [COUNT]: surveys COUNT times and prints how many nanoseconds one
+// took. The difference between two runs under strace is the system calls of a survey.
 
 #include <chrono>
 #include <cstdio>

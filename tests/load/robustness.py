@@ -206,15 +206,20 @@ def crowd(bench, report):
         pid = daemon.pid
         with daemon.connect() as connection:  # what the first request loads is no cost of many
             connection.request("GET", "/healthz")
+        pause(3)  # until the start is over
         base = resident(pid)
         connections, begun = [], time.monotonic()
         for number in range(count):
             connections.append(from_address(daemon.address, f"127.0.0.{2 + number % 4}"))
+        host = f"Host: {daemon.address[0]}:{daemon.address[1]}\r\n"
+        # As large as is allowed.
+        large = f"GET /healthz HTTP/1.1\r\n{host}X: {'x' * 7000}\r\nContent-Length: 16384\r\n\r\n"
         for connection in connections:
-            connection.send_request("GET", "/healthz")
+            connection.send(large.encode() + b"x" * 16384)
         good = sum(connection.receive().status == 200 for connection in connections)
         report.note("seconds to connect and to be answered once", time.monotonic() - begun)
         report.exactly("connections that were served", good, count)
+        pause(3)
         report.at_most("memory with all of them, MiB more", (resident(pid) - base) / MEBIBYTE, 160)
         turned_away = []
         for _ in range(100):
