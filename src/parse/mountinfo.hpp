@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,9 @@ struct Mount {
 /// In the order of the text, so a later mount over the same point comes later. Lines that do not
 /// have the form are left out.
 [[nodiscard]] std::vector<Mount> mountinfo(std::string_view text);
+/// The text has to outlive the mounts.
+template <std::same_as<std::string> Text>
+std::vector<Mount> mountinfo(Text&& text) = delete;
 
 /// The mount that is on top at exactly this mount point, or null.
 [[nodiscard]] const Mount* mount_at(const std::vector<Mount>& mounts, std::string_view point);

@@ -32,7 +32,8 @@ TEST(Mountinfo, TakesAnyNumberOfOptionalFields) {
   for (const std::string optional :
        {"", "shared:1 ", "master:1 ", "shared:1 master:2 ", "shared:1 master:2 propagate_from:3 ",
         "unbindable ", "a:1 b:2 c:3 d:4 e:5 f:6 "}) {
-    const Mount mount = only("1 2 0:30 /r /p rw " + optional + "- cgroup2 source rw\n");
+    const std::string line = "1 2 0:30 /r /p rw " + optional + "- cgroup2 source rw\n";
+    const Mount mount = only(line);
     EXPECT_EQ(mount.root, "/r") << optional;
     EXPECT_EQ(mount.mount_point, "/p") << optional;
     EXPECT_EQ(mount.type, "cgroup2") << optional;
@@ -127,7 +128,8 @@ TEST(Mountinfo, ReadsEveryRecordedLine) {
     const auto recorded = facts.find("mountinfo_cgroup");
     if (recorded == facts.end() || !recorded->is_array()) continue;
     for (const auto& line : *recorded) {
-      const Mount mount = only(line.get<std::string>());
+      const std::string text = line;
+      const Mount mount = only(text);
       EXPECT_TRUE(mount.type == "cgroup" || mount.type == "cgroup2" || mount.type == "tmpfs")
           << line;
       EXPECT_TRUE(mount.mount_point.starts_with("/")) << line;

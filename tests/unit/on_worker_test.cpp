@@ -23,7 +23,12 @@ class OnWorker : public testing::Test {
 
   /// From now on nothing runs on the worker until the gate opens.
   void hold_up() {
-    worker_.post([open = gate_.get_future().share()] { open.wait(); });
+    std::promise<void> begun;
+    worker_.post([&begun, open = gate_.get_future().share()] {
+      begun.set_value();
+      open.wait();
+    });
+    begun.get_future().wait();
   }
 
   /// Until the job has an outcome for whoever waits.
