@@ -128,6 +128,7 @@ class Surveyor {
   std::shared_ptr<Run> run_;                       ///< null when no survey runs
   std::shared_ptr<std::set<std::size_t>> stuck_;
   boost::asio::steady_timer interval_timer_;
+  std::chrono::steady_clock::time_point due_{};  ///< the next survey of the timer, once that runs
   boost::asio::steady_timer rest_timer_;
   std::chrono::steady_clock::time_point rested_at_{};
   boost::asio::steady_timer watchdog_;

@@ -82,14 +82,16 @@ Surveyor::~Surveyor() {
 }
 
 void Surveyor::start() {
+  due_ = steady_clock::now() + settings_.interval;
   begin();
   schedule();
 }
 
 void Surveyor::schedule() {
-  interval_timer_.expires_after(settings_.interval);
+  interval_timer_.expires_at(due_);
   interval_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error || stopped_) return;
+    due_ = steady_clock::now() + settings_.interval;
     if (!run_) begin();
     schedule();
   });
@@ -285,6 +287,9 @@ void Surveyor::mark_stale() {
 void Surveyor::finish(const std::shared_ptr<Run>& run) {
   if (run != run_) return;
   watchdog_.cancel();
+  // Asio sets the kernel's timer when a first deadline comes, not when one goes: without this the
+  // watchdog's would wake us up for nothing after each survey.
+  if (!stopped_ && due_ != steady_clock::time_point{}) schedule();
   run_.reset();
   const auto now = steady_clock::now();
   rested_at_ = now + std::min<steady_clock::duration>(9 * (now - run->begun), longest_rest);
