@@ -68,7 +68,9 @@ Task<std::optional<T>> on_worker(run::Worker& worker, std::chrono::milliseconds 
   };
   if (!worker.try_post(std::move(task), most_waiting)) throw WorkerBusy{};
   co_await state->finished.async_wait(completion);
-  if (state->done.failure) std::rethrow_exception(state->done.failure);
+  // Taken out: what it refers to ends here, and not with the last user of the state, in its thread.
+  if (auto failure = std::exchange(state->done.failure, nullptr))
+    std::rethrow_exception(std::move(failure));
   state->given_up = !state->done.value;
   co_return std::move(state->done.value);
 }

@@ -187,6 +187,7 @@ def costs(bench):
                     ask(one, 2000)
                     result.add("1 connection", allocations=(allocations() - before) / 2000)
     with bench.surveyd("/capabilities", *few) as surveyd:
+        run_wrk(surveyd, 2, 32)  # until the start is over
         for count in (1, 32):
             for _ in range(2):
                 result.add(f"{count} connection{'s' * (count > 1)}",
