@@ -18,8 +18,9 @@ void give_back_program_pages() {
           if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
           const std::uintptr_t begin = object->dlpi_addr + segment.p_vaddr;
           const std::uintptr_t aligned = begin & ~(page - 1);
-          (void)::madvise(reinterpret_cast<void*>(aligned), begin - aligned + segment.p_filesz,
-                          MADV_DONTNEED);
+          // NOLINTNEXTLINE(performance-no-int-to-ptr): the loader gives addresses as numbers
+          auto* const pages = reinterpret_cast<void*>(aligned);
+          (void)::madvise(pages, begin - aligned + segment.p_filesz, MADV_DONTNEED);
         }
         return 0;
       },
