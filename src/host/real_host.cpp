@@ -120,7 +120,7 @@ int open_beneath(int root, const char* path, int flags) {
 // -1 and errno on failure. Pseudo-files are small; a list of modules has hundreds of kilobytes, and
 // would cost a hundred calls.
 int read_to_end(int fd, std::string& text) {
-  [[gnu::uninitialized]] std::array<char, 4096> chunk;  // filled by the kernel before it is read
+  __attribute__((uninitialized)) std::array<char, 4096> chunk;  // the kernel fills it
   std::vector<char> large;
   while (true) {
     if (large.empty() && text.size() >= 4 * chunk.size()) {
