@@ -62,7 +62,7 @@ void check_words(std::string_view text) {
 }
 
 void check_mountinfo(std::string_view text) {
-  check_lines(text, parse::mountinfo);
+  check_lines(text, [](std::string_view lines) { return parse::mountinfo(lines); });
   const auto mounts = parse::mountinfo(text);
   require(mounts.size() <= parse::lines(text).size(), "a line is one mount at most");
   for (const parse::Mount& mount : mounts) {
