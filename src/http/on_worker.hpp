@@ -40,13 +40,15 @@ template <class T>
 Task<std::optional<T>> on_worker(run::Worker& worker, std::chrono::milliseconds deadline,
                                  std::function<T()> job, std::function<void(T&)> late = {}) {
   struct State {
+    State(const Executor& executor, std::function<void(T&)> handler)
+        : finished(executor), late(std::move(handler)) {}
     Timer finished;
     Done<T> done;
     std::function<void(T&)> late;
     std::atomic<bool> given_up = false;
   };
   const auto executor = co_await boost::asio::this_coro::executor;
-  auto state = std::make_shared<State>(Timer{executor}, Done<T>{}, std::move(late));
+  auto state = std::make_shared<State>(executor, std::move(late));
   state->finished.expires_after(deadline);
   // Named first: g++ 12 destroys a temporary of an expression with co_await twice.
   std::function<void()> task = [state, executor, job = std::move(job)] {
