@@ -45,11 +45,9 @@ class Suite(unittest.TestCase):
             self.assertEqual(before, after)
 
             bars = {one["what"]: one for one in experiments["costs"]["ratios"]}
-            for what in (
-                "allocations a request",
-                "system calls a request, 1 connection",
-                "system calls a request, 32 connections",
-            ):
+            # With one connection it depends on whether the next request is there already when it is
+            # looked for: how fast the client is.
+            for what in ("allocations a request", "system calls a request, 32 connections"):
                 self.assertTrue(bars[what]["holds"], bars[what])
 
 

@@ -381,7 +381,8 @@ describe('how the page keeps up', () => {
     const before = await age();
     await page.clock.runFor(5000);
     const after = await age();
-    assert.ok(after >= before + 5, `${before} s, then ${after} s`);
+    // Both are whole seconds: of five, one may be on its way.
+    assert.ok(after >= before + 4, `${before} s, then ${after} s`);
   });
 
   // The instants do not tell the page's own clock from the daemon's: an hour apart, they would.
