@@ -180,6 +180,7 @@ def costs(bench):
         with bench.surveyd("/capabilities", "--interval", "3600", *few,
                            environment=clean_environment(preload)) as surveyd:
             connection = ("127.0.0.1", surveyd.port)
+            run_wrk(surveyd, 2, 32)  # until the start is over
             for _ in range(bench.rounds):
                 with Connection(connection) as one:
                     ask(one, 200)
