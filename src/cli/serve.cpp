@@ -127,13 +127,14 @@ int run(const Settings& settings) {
     return documents;
   };
   const auto source = settings.has_subject() ? make_subject_source(settings) : nullptr;
-  // Between surveys hardly any of the program is used.
-  auto give_back_pages = [at = std::chrono::steady_clock::time_point{}]() mutable {
+  // Between surveys hardly any of the program is used. Not on this thread: it takes a hundred
+  // system calls or so.
+  auto give_back_pages = [&cgroup_reader, at = std::chrono::steady_clock::time_point{}]() mutable {
     constexpr std::chrono::seconds seldom{10};
     const auto now = std::chrono::steady_clock::now();
     if (now - at < seldom) return;
     at = now;
-    give_back_program_pages();
+    (void)cgroup_reader.try_post(give_back_program_pages, 1);
   };
   const auto publish = [&, give_back_pages](const Surveyor::Published& snapshot) mutable {
     publish_to->publish(snapshot);
