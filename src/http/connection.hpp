@@ -63,6 +63,7 @@ class Connection {
   [[nodiscard]] boost::asio::mutable_buffer input_space();
   [[nodiscard]] Exchange exchange();
   Task<bool> shake_hands();
+  [[nodiscard]] bool is_alone();
   [[nodiscard]] Response answer();
   Task<Response> work();
   Task<Response> answer_if_may_read();
@@ -88,6 +89,8 @@ class Connection {
   bool begun_ = false;          ///< an empty line before the request is behind us
   bool head_done_ = false;
   bool message_done_ = false;  ///< nothing of the current request is left to read
+
+  std::uint64_t answered_ = 0;  ///< `Service::answered` after the last answer
 
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_;

@@ -70,6 +70,7 @@ struct Service {
   std::chrono::steady_clock::time_point surveyed_at{};  ///< end of the last survey that finished
   std::map<std::string, std::shared_ptr<const Document>, std::less<>> page{};  ///< by path
 
+  std::uint64_t answered = 0;  ///< requests, of all connections
   std::size_t released = 0;  ///< connections that have given memory back to the allocator
   /// When the connections are looked at next, in terms of the deadlines that are due then.
   std::chrono::steady_clock::time_point next_look = std::chrono::steady_clock::time_point::min();

@@ -164,38 +164,63 @@ def start(bench):
     return result
 
 
+class Counted:
+    """A surveyd that counts its allocations and its calls on connections (counted.c)."""
+
+    def __init__(self, bench, *arguments):
+        self._file = tempfile.NamedTemporaryFile()
+        self._file.write(bytes(16))
+        self._file.flush()
+        preload = {"LD_PRELOAD": bench.program("libcounted.so"), "COUNTS": self._file.name}
+        self._surveyd = bench.surveyd("/capabilities", *arguments,
+                                      environment=clean_environment(preload))
+
+    def __enter__(self):
+        self.surveyd = self._surveyd.__enter__()
+        return self
+
+    def __exit__(self, *raised):
+        self._surveyd.__exit__(*raised)
+        self._file.close()
+
+    def counts(self):
+        counts = Path(self._file.name).read_bytes()
+        return [int.from_bytes(counts[at:at + 8], sys.byteorder) for at in (0, 8)]
+
+    def a_request(self, ask, requests=None):
+        """What one of the requests of `ask()` takes."""
+        answered = requests or requests_of(self.surveyd)
+        before = self.counts()
+        ask()
+        after = self.counts()
+        if not requests:
+            requests = requests_of(self.surveyd) - answered
+        return [(b - a) / requests for a, b in zip(before, after)]
+
+
 def costs(bench):
     """What a keep-alive request takes: system calls, allocations."""
     result = Experiment("costs", costs.__doc__)
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(bytes(8))
-        file.flush()
-        preload = {"LD_PRELOAD": bench.program("liballocations.so"), "COUNT_ALLOCATIONS": file.name}
-
-        def allocations():
-            return int.from_bytes(Path(file.name).read_bytes(), sys.byteorder)
-
-        # Few connections, as what is made ready for each after the start is no request's cost.
-        few = ("--max-connections", "128")
-        with bench.surveyd("/capabilities", "--interval", "3600", *few,
-                           environment=clean_environment(preload)) as surveyd:
-            connection = ("127.0.0.1", surveyd.port)
-            run_wrk(surveyd, 2, 32)  # until the start is over
-            for _ in range(bench.rounds):
-                with Connection(connection) as one:
-                    ask(one, 200)
-                    before = allocations()
-                    ask(one, 2000)
-                    result.add("1 connection", allocations=(allocations() - before) / 2000)
-    with bench.surveyd("/capabilities", *few) as surveyd:
-        run_wrk(surveyd, 2, 32)  # until the start is over
+    # Few connections, as what is made ready for each after the start is no request's cost.
+    few = ("--interval", "3600", "--max-connections", "128")
+    with Counted(bench, *few) as counted, bench.surveyd("/capabilities", *few) as traced:
+        for server in (counted.surveyd, traced):
+            run_wrk(server, 2, 32)  # until the start is over
+        for _ in range(bench.rounds):
+            with Connection(("127.0.0.1", counted.surveyd.port)) as one:
+                ask(one, 200)
+                allocations, calls = counted.a_request(lambda: ask(one, 2000), 2000)
+            result.add("1 connection", allocations=allocations, **{"calls": calls})
+            _, calls = counted.a_request(lambda: run_wrk(counted.surveyd, 1, 32))
+            result.add("32 connections", calls=calls)
         for count in (1, 32):
             for _ in range(2):
                 result.add(f"{count} connection{'s' * (count > 1)}",
-                           **{"system calls": calls_a_request(surveyd, count)})
-    for name, columns in result.series.items():
-        if "system calls" in columns:
-            result.judge(f"system calls a request, {name}", columns["system calls"], at_most=3.2)
+                           **{"calls below strace": calls_a_request(traced, count)})
+    for name in ("1 connection", "32 connections"):
+        for column in ("calls", "calls below strace"):
+            result.judge(f"system {column} a request, {name}", result.values(name, column),
+                         at_most=3.2)
     result.judge("allocations a request", result.values("1 connection", "allocations"), at_most=0)
     return result
 

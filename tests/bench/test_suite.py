@@ -47,7 +47,7 @@ class Suite(unittest.TestCase):
             bars = {one["what"]: one for one in experiments["costs"]["ratios"]}
             # With one connection it depends on whether the next request is there already when it is
             # looked for: how fast the client is.
-            calls = bars["system calls a request, 32 connections"]
+            calls = bars["system calls below strace a request, 32 connections"]
             self.assertTrue(calls["holds"], calls)
             # Of 2,000 requests; now and then something else allocates.
             self.assertLess(bars["allocations a request"]["median"], 0.01)
