@@ -71,7 +71,7 @@ struct Service {
   std::map<std::string, std::shared_ptr<const Document>, std::less<>> page{};  ///< by path
 
   std::uint64_t answered = 0;  ///< requests, of all connections
-  std::size_t released = 0;  ///< connections that have given memory back to the allocator
+  std::size_t released = 0;    ///< connections that have given memory back to the allocator
   /// When the connections are looked at next, in terms of the deadlines that are due then.
   std::chrono::steady_clock::time_point next_look = std::chrono::steady_clock::time_point::min();
   std::function<void(std::chrono::steady_clock::time_point)> look_sooner{};

@@ -1,12 +1,14 @@
 """Clients that no server wants."""
 
 import contextlib
+import multiprocessing
 import os
 import select
 import socket
 import struct
 import time
 
+from users import STRANGER
 from wire import Connection
 
 SLOW_PACE = 1.0
@@ -113,6 +115,27 @@ def _take_events(poll, clients, timeout):
 def _end(poll, client):
     client.ended = time.monotonic()
     poll.unregister(client.socket.fileno())
+
+
+def by_strangers(way, address, requests, tries):
+    """`tries` of `way` by two processes of a user whom nobody knows; gives how many of them failed."""
+    workers = [
+        multiprocessing.Process(target=_as_stranger,
+                                args=(way, address, requests, tries // 2, number))
+        for number in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(worker.exitcode != 0 for worker in workers)
+
+
+def _as_stranger(way, address, requests, tries, number):
+    os.setgroups([])
+    os.setresgid(STRANGER, STRANGER, STRANGER)
+    os.setresuid(STRANGER, STRANGER, STRANGER)
+    way(address, requests, tries, number)
 
 
 def write_then_close(address, requests, tries, number):

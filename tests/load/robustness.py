@@ -38,7 +38,6 @@ from measure import (  # noqa: E402
     resident,
     write,
 )
-from users import STRANGER  # noqa: E402
 from wire import Connection  # noqa: E402
 
 NOBODYS_HURRY = ("--interval", "86400")
@@ -112,19 +111,9 @@ def vanishing(bench, report):
         before = daemon.generation(bench.socket)
         for way in (clients.write_then_close, clients.write_then_exit, clients.write_then_reset):
             begun = time.monotonic()
-            workers = [
-                multiprocessing.Process(
-                    target=as_stranger,
-                    args=(way, daemon.address, requests, tries // 2, number),
-                )
-                for number in range(2)
-            ]
-            for worker in workers:
-                worker.start()
-            for worker in workers:
-                worker.join()
+            failed = clients.by_strangers(way, daemon.address, requests, tries)
             name = way.__name__.replace("_", "-")
-            report.exactly(f"{name}: clients that failed", sum(w.exitcode != 0 for w in workers), 0)
+            report.exactly(f"{name}: clients that failed", failed, 0)
             report.note(f"{name}: tries", tries // 2 * 2)
             report.note(f"{name}: seconds", time.monotonic() - begun)
         metrics = daemon.metrics(bench.socket)
@@ -136,13 +125,6 @@ def vanishing(bench, report):
         )
         report.exactly("mutations answered with anything but 403", int(allowed), 0)
         report.exactly("audit lines that allow", sum("allowed" in line for line in daemon.audit()), 0)
-
-
-def as_stranger(way, address, requests, tries, number):
-    os.setgroups([])
-    os.setresgid(STRANGER, STRANGER, STRANGER)
-    os.setresuid(STRANGER, STRANGER, STRANGER)
-    way(address, requests, tries, number)
 
 
 def slow(bench, report):

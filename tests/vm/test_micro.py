@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
 FIXTURES = TESTS / "fixtures"
 # The modules of the tests, in the guest as here.
-DIRECTORIES = (TESTS / "support", TESTS / "kernel", HERE / "micro_guest")
+DIRECTORIES = (TESTS / "support", TESTS / "kernel", TESTS / "load", HERE / "micro_guest")
 sys.path[:0] = map(str, DIRECTORIES)
 
 from daemon import binary  # noqa: E402
@@ -34,6 +34,7 @@ FROM_TIER_0 = (
 BOOTS = {
     "contract": ("v2", ("contract", "drift", "test_drift")),
     "containers": ("v2", ("controllers", "entered.V2", *FROM_TIER_0)),
+    "strangers": ("v2", ("strangers.V2",)),
     "v1": ("v1", ("without_v2.V1", "entered.V1")),
     "hybrid": ("hybrid", ("without_v2.Hybrid", "entered.Hybrid")),
     "none": ("none", ("without_v2.NotMounted",)),
@@ -44,10 +45,14 @@ PROGRAMS = ("nsenter", "setpriv", "unshare")
 FUSE_PROGRAMS = ("fuse-overlayfs", "fusermount3")
 # The variables that name what is tested, and where that is in the guest.
 TESTED = {"SURVEYD_BIN": "/bin/surveyd", "SURVEYD_CONTRACT_TESTS": "/bin/contract_tests"}
+WRITE_THEN_EXIT = "/bin/write_then_exit"
+# How often each stranger tries: more, and SURVEYD_VM_SECONDS, for a run by hand.
+TRIES = os.environ.get("SURVEYD_STRANGERS_TRIES", "400")
 
 
 def make_root(directory):
-    root = GuestRoot(directory, TESTED)
+    exported = {"WRITE_THEN_EXIT": WRITE_THEN_EXIT, "SURVEYD_STRANGERS_TRIES": TRIES}
+    root = GuestRoot(directory, TESTED | exported)
     for program in PROGRAMS:
         root.add_program(program)
     for program in FUSE_PROGRAMS:
@@ -55,6 +60,11 @@ def make_root(directory):
     root.add(FIXTURES, "/tests/fixtures")
     root.add_binary(binary(), TESTED["SURVEYD_BIN"])
     root.add_binary(os.environ["SURVEYD_CONTRACT_TESTS"], TESTED["SURVEYD_CONTRACT_TESTS"])
+    with tempfile.TemporaryDirectory() as made:
+        program = Path(made, "write_then_exit")
+        source = TESTS / "load" / "write_then_exit.c"
+        subprocess.run(["cc", "-O1", "-o", program, source], check=True)
+        root.add_binary(program, WRITE_THEN_EXIT)
     modules = {name.split(".")[0] for names in NAMES.values() for name in names}
     root.add_tests(DIRECTORIES, sorted(modules))
 
