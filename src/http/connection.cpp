@@ -12,10 +12,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
-#include <linux/sockios.h>
 #include <spdlog/spdlog.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "http/access.hpp"
 #include "http/audit.hpp"
@@ -303,13 +300,14 @@ void Connection::enter(Phase phase, Clock::time_point now) {
 }
 
 Connection::Clock::time_point Connection::expire(Clock::time_point now) {
-  if (takes_too_long(now)) {
+  const int socket = stream_.socket().native_handle();
+  if (untaken_.takes_too_long(socket, now, service_.limits.write_deadline - first_look)) {
     reset();
     return Clock::time_point::max();
   }
   if (now >= deadline_) end_phase();
   // What is written is looked after until it is taken, and so is what is being ended.
-  if (written_ != taken_ || now >= deadline_) return now;
+  if (!untaken_.is_settled() || now >= deadline_) return now;
   const auto forgetting = deadline_ - service_.limits.idle_deadline + idle_memory;
   if (phase_ != Phase::idle || !holds_memory_) return deadline_;
   if (now < forgetting) return forgetting;
@@ -322,7 +320,7 @@ void Connection::end_phase() {
     case Phase::writing:
       return reset();
     case Phase::lingering:
-      if (written_ == taken_) return abort();
+      if (untaken_.is_settled()) return abort();
       break;  // what has been answered may still be taken
     case Phase::idle:
       if (!timed_out_) service_.counters.rejected("idle_timeout");
@@ -333,35 +331,6 @@ void Connection::end_phase() {
   timed_out_ = true;
   boost::system::error_code ignored;
   stream_.socket().cancel(ignored);
-}
-
-// What fits into the kernel's buffers is written, and not yet taken by the peer. Looked at from
-// time to time, and not for each answer: all that was written by one look has to be taken within
-// the deadline, whatever is written after it.
-bool Connection::takes_too_long(Clock::time_point now) {
-  if (written_ == taken_) return false;
-  const int socket = stream_.socket().native_handle();
-  int count = 0;
-  int domain = 0;
-  socklen_t size = sizeof domain;
-  if (::ioctl(socket, SIOCOUTQ, &count) != 0 ||
-      ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0)
-    return false;
-  const auto untaken = static_cast<std::uint64_t>(count);
-  if (untaken == 0) {
-    taken_ = written_;
-    take_deadline_ = Clock::time_point::max();
-    return false;
-  }
-  // A Unix socket counts what its buffers cost, which is more than is in them: there it can be seen
-  // only that some of it has been taken.
-  const bool has_taken =
-      domain == AF_UNIX ? untaken < due_untaken_ + (written_ - due_) : untaken <= written_ - due_;
-  if (take_deadline_ != Clock::time_point::max() && !has_taken) return now >= take_deadline_;
-  due_ = written_;
-  due_untaken_ = untaken;
-  take_deadline_ = now + service_.limits.write_deadline - first_look;
-  return false;
 }
 
 // Of an idle connection: what a large request or answer needed once.
@@ -472,7 +441,7 @@ Task<Response> Connection::answer_if_may_read() {
 // What nearly every answer takes: no turn through the loop, and no coroutine.
 bool Connection::flush_at_once(Clock::time_point now) {
   const std::size_t sent = stream_.write_at_once(asio::buffer(output_));
-  written_ += sent;
+  untaken_.wrote(sent);
   service_.look_by(now + looked_ahead);
   if (sent < output_.size()) {
     output_.erase(0, sent);
@@ -497,7 +466,7 @@ Task<bool> Connection::flush() {
       co_return false;
     }
     sent += size;
-    written_ += size;
+    untaken_.wrote(size);
   }
   output_.clear();
   if (output_.capacity() > most_gathered) output_.shrink_to_fit();
@@ -523,7 +492,7 @@ Task<> Connection::close() {
   }
   // Until it is taken, or expire() has had enough. There is no event for that.
   Timer pause{co_await asio::this_coro::executor};
-  while (!peer_gone_ && socket.is_open() && has_untaken()) {
+  while (!peer_gone_ && socket.is_open() && waits_for_peer(socket.native_handle())) {
     pause.expires_after(between_looks);
     co_await pause.async_wait(completion);
   }
@@ -533,16 +502,6 @@ Task<> Connection::close() {
 void Connection::finish_reading(const boost::system::error_code& error) {
   peer_finished_ = true;
   peer_gone_ = error != asio::error::eof && error != asio::error::operation_aborted;
-}
-
-// Whether something that was written has not got to a peer that still is there.
-bool Connection::has_untaken() {
-  const int socket = stream_.socket().native_handle();
-  int untaken = 0;
-  int failure = 0;
-  socklen_t size = sizeof failure;
-  return ::ioctl(socket, SIOCOUTQ, &untaken) == 0 && untaken > 0 &&
-         ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 && failure == 0;
 }
 
 }  // namespace surveyd::http

@@ -12,6 +12,7 @@
 #include "http/service.hpp"
 #include "http/stream.hpp"
 #include "http/task.hpp"
+#include "http/untaken.hpp"
 
 namespace surveyd::http {
 
@@ -55,11 +56,9 @@ class Connection {
   Response head_too_long() const;
   void enter(Phase phase, Clock::time_point now = Clock::now());
   void end_phase();
-  [[nodiscard]] bool takes_too_long(Clock::time_point now);
   void release_memory();
   void reset();
   void finish_reading(const boost::system::error_code& error);
-  [[nodiscard]] bool has_untaken();
   [[nodiscard]] boost::asio::mutable_buffer input_space();
   [[nodiscard]] Exchange exchange();
   Task<bool> shake_hands();
@@ -94,11 +93,7 @@ class Connection {
 
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_;
-  std::uint64_t written_ = 0;      ///< bytes of answers, over all requests
-  std::uint64_t taken_ = 0;        ///< `written_` when the peer had all of it
-  std::uint64_t due_ = 0;          ///< what it has to have by `take_deadline_`
-  std::uint64_t due_untaken_ = 0;  ///< what it had not when that was set
-  Clock::time_point take_deadline_ = Clock::time_point::max();
+  Untaken untaken_;
   bool timed_out_ = false;
   bool holds_memory_ = false;  ///< of the last request and its answer
   bool has_served_ = false;
