@@ -51,6 +51,7 @@ constexpr std::array endpoints = {
     Endpoint{.method = verb::get, .pattern = "/style.css", .answer = get_page},
     Endpoint{.method = verb::get, .pattern = "/app.js", .answer = get_page},
     Endpoint{.method = verb::get, .pattern = "/icon.svg", .answer = get_page},
+    Endpoint{.method = verb::get, .pattern = "/openapi.json", .answer = get_page},
 };
 
 // Nothing when the path does not fit, else what stands for {id}.

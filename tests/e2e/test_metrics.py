@@ -57,6 +57,7 @@ ROUTES = {
     "/style.css",
     "/app.js",
     "/icon.svg",
+    "/openapi.json",
     "/capabilities",
     "/api/v1/daemon/capabilities",
     "/metrics",

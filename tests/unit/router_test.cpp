@@ -49,6 +49,7 @@ constexpr RouteRow route_rows[] = {
     {"GET", "/style.css", 200, "/style.css"},
     {"GET", "/app.js", 200, "/app.js"},
     {"GET", "/icon.svg", 200, "/icon.svg"},
+    {"GET", "/openapi.json", 200, "/openapi.json"},
     {"GET", "/capabilities", 200, "/capabilities"},
     {"HEAD", "/capabilities", 200, "/capabilities"},
     {"GET", "/api/v1/daemon/capabilities", 200, "/api/v1/daemon/capabilities"},
