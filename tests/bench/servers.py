@@ -50,8 +50,10 @@ class Server(contextlib.ExitStack):
 
     name = ""
 
-    def __init__(self):
+    def __init__(self, prefix=()):
+        """`prefix` is a command that ends in running the server."""
         super().__init__()
+        self.prefix = prefix
         self.port = free_port()
         self.process = None
         self.pid = None
@@ -59,7 +61,7 @@ class Server(contextlib.ExitStack):
 
     def start(self, *command, environment=None):
         self.process = subprocess.Popen(
-            command,
+            [*self.prefix, *command],
             env=environment or clean_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -88,8 +90,8 @@ class Server(contextlib.ExitStack):
 class Surveyd(Server):
     name = "surveyd"
 
-    def __init__(self, binary, path="/capabilities", arguments=(), environment=None):
-        super().__init__()
+    def __init__(self, binary, path="/capabilities", arguments=(), environment=None, prefix=()):
+        super().__init__(prefix)
         self.path = path
         self.socket = os.path.join(self.directory, "surveyd.sock")
         self.command = (binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--unix-socket",
@@ -104,14 +106,15 @@ class Nginx(Server):
     name = "nginx"
     path = "/"
 
-    def __init__(self, body):
-        super().__init__()
+    def __init__(self, body, prefix=()):
+        super().__init__(prefix)
         text = body.decode().replace("\\", "\\\\").replace('"', '\\"').replace("$", "")
         config = Path(self.directory, "nginx.conf")
         temporary = "".join(f"{kind}_temp_path {self.directory}/{kind};\n" for kind in
                             ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         config.write_text(f"""
 worker_processes 1; worker_rlimit_nofile 20000; pid {self.directory}/pid; daemon off;
+master_process {"off" if prefix else "on"};
 error_log {self.directory}/error.log; user root;
 events {{ worker_connections 12000; }}
 http {{
@@ -122,6 +125,8 @@ http {{
         self.start("nginx", "-e", f"{self.directory}/error.log", "-c", str(config))
         if when_answering(self.url) != body:
             raise RuntimeError("nginx does not return the same bytes")
+        if prefix:  # which sees the process that it starts
+            return
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         self.pid = int(children.split()[0])
 
@@ -132,11 +137,11 @@ class BareLoop(Server):
     name = "bare loop"
     path = "/"
 
-    def __init__(self, program, answer):
-        super().__init__()
+    def __init__(self, program, answer, prefix=()):
+        super().__init__(prefix)
         file = Path(self.directory, "answer")
         file.write_bytes(answer)
-        self.process = subprocess.Popen([program, file], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*prefix, program, file], stdout=subprocess.PIPE, text=True)
         self.pid = self.process.pid
         self.callback(self.stop)
         self.port = int(self.process.stdout.readline())
@@ -171,5 +176,5 @@ def whole_answer(url):
 
 
 def missing_programs():
-    needed = ("wrk", "nginx", "prometheus-node-exporter", "strace")
+    needed = ("wrk", "nginx", "prometheus-node-exporter", "strace", "valgrind")
     return [name for name in needed if not shutil.which(name)]

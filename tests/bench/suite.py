@@ -225,9 +225,40 @@ def costs(bench):
     return result
 
 
-def ask(connection, times):
+def instructions(bench):
+    """GET /capabilities by one connection: instructions of a request outside of the kernel."""
+    result = Experiment("instructions", instructions.__doc__)
+    with bench.surveyd() as surveyd:
+        body, answer = fetch(surveyd.url), whole_answer(surveyd.url)
+    ways = {
+        "surveyd": lambda prefix: Surveyd(binary(), "/capabilities", prefix=prefix),
+        "nginx": lambda prefix: Nginx(body, prefix),
+        "bare loop": lambda prefix: BareLoop(bench.program("bare_loop"), answer, prefix),
+    }
+    few, many = 2000, 7000
+    for name, start_below in ways.items():
+        for _ in range(2):
+            spent = [instructions_of(start_below, requests) for requests in (few, many)]
+            result.add(name, instructions=(spent[1] - spent[0]) / (many - few))
+    column = "instructions"
+    for peer in ("nginx", "bare loop"):
+        result.ratio(f"instructions of {peer}'s", ("surveyd", column), (peer, column))
+    return result
+
+
+def instructions_of(start_below, requests):
+    """Of a server from its start to its end, which answers so many requests in between."""
+    with tempfile.NamedTemporaryFile("r") as out:
+        callgrind = ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out.name}")
+        with start_below(callgrind) as server:
+            with Connection(("127.0.0.1", server.port)) as one:
+                ask(one, requests, server.path)
+        return int(re.search(r"^summary: (\d+)", out.read(), re.MULTILINE)[1])
+
+
+def ask(connection, times, path="/capabilities"):
     for _ in range(times):
-        connection.request("GET", "/capabilities")
+        connection.request("GET", path)
 
 
 def calls_a_request(server, connections):
@@ -404,7 +435,8 @@ def containers(bench):
 
 
 EXPERIMENTS = {one.__name__: one for one in (
-    requests, pipelined, scrapes, start, costs, surveys, connections, forced, containers)}
+    requests, pipelined, scrapes, start, costs, instructions, surveys, connections, forced,
+    containers)}
 
 
 def idling(idle, resident):

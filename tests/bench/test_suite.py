@@ -33,7 +33,7 @@ class Suite(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             document = json.loads(Path(directory, "bench.json").read_text(encoding="utf-8"))
             experiments = {one["experiment"]: one for one in document["experiments"]}
-            for name in ("requests", "pipelined", "scrapes", "start", "costs", "surveys",
+            for name in ("requests", "pipelined", "scrapes", "start", "costs", "instructions", "surveys",
                          "connections", "forced"):
                 self.assertIn(name, experiments)
                 drawn = xml.parse(Path(directory, name + ".svg")).getroot()
