@@ -92,11 +92,16 @@ void share_with_group(const std::string& path) {
 
 }  // namespace
 
+bool TcpAddress::is_mapped() const {
+  static constexpr std::array<std::uint8_t, 12> prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  return ipv6 && std::equal(prefix.begin(), prefix.end(), end.address.begin());
+}
+
 bool TcpAddress::is_loopback() const {
   if (!ipv6) return end.address[0] == 127;
   static constexpr std::array<std::uint8_t, 16> one = {0, 0, 0, 0, 0, 0, 0, 0,
                                                        0, 0, 0, 0, 0, 0, 0, 1};
-  return end.address == one;
+  return is_mapped() ? end.address[12] == 127 : end.address == one;
 }
 
 Result<TcpAddress> parse_tcp_address(const std::string& text) {
@@ -115,6 +120,7 @@ Result<TcpAddress> parse_tcp_address(const std::string& text) {
   if (address.ipv6) host = host.substr(1, host.size() - 2);
   const int family = address.ipv6 ? AF_INET6 : AF_INET;
   if (::inet_pton(family, host.c_str(), address.end.address.data()) != 1) return error;
+  if (address.is_mapped()) return error;  // it has a shorter name, and would be bound to IPv6 alone
   return address;
 }
 

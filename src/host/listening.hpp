@@ -15,9 +15,11 @@ struct TcpAddress {
   bool ipv6 = false;
   TcpEnd end;
 
-  /// 127.0.0.0/8 or ::1. An IPv4 address written as an IPv6 one is not: it would come with
-  /// another kind of socket than it says.
+  /// 127.0.0.0/8, mapped or not, or ::1.
   [[nodiscard]] bool is_loopback() const;
+  /// An IPv4 address in the form of an IPv6 one. Sockets that are handed over may have one; as a
+  /// setting it would come with another kind of socket than it says.
+  [[nodiscard]] bool is_mapped() const;
 };
 
 /// "127.0.0.1:9847", "[::1]:9847". Names are not resolved.

@@ -312,6 +312,13 @@ class HandedOver(Case):
         with Connection(("127.0.0.1", port)) as client:
             self.assertEqual(client.request("GET", "/healthz", {"Host": "other"}).status, 421)
 
+    def test_loopback_in_the_form_of_ipv6_is_loopback(self):
+        daemon = self.given(self.enterContext(listening(socket.AF_INET6, ("::ffff:127.0.0.1", 0))))
+        address = ("127.0.0.1", int(daemon.listeners[0].rpartition(":")[2]))
+        self.assertEqual(daemon.request("GET", "/healthz", address=address).status, 200)
+        with Connection(address) as client:
+            self.assertEqual(client.request("GET", "/healthz", {"Host": "other"}).status, 421)
+
     def test_another_address_serves_reads_only(self):
         tcp = self.enterContext(listening(address=("0.0.0.0", 0)))
         daemon = self.given(tcp)
