@@ -456,6 +456,8 @@ void load_file(const std::string& path, const std::vector<std::string>& names) {
       throw CLI::ConfigError("\"" + item.name + "\" is given twice in " + path);
     std::string value;
     for (const std::string& input : item.inputs) value += (value.empty() ? "" : ",") + input;
+    // Its default would be in effect, and that may be more than was meant.
+    if (value.empty()) throw CLI::ConfigError("\"" + item.name + "\" in " + path + " has no value");
     // An empty variable is as good as none.
     const std::string variable = variable_of(item.name);
     const char* current = std::getenv(variable.c_str());

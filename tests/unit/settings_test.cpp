@@ -222,6 +222,14 @@ TEST_F(SettingsTest, RefuseASettingThatTheFileGivesTwice) {
   expect_refused({}, "interval");
 }
 
+// The default would be in effect, and reads be open for one.
+TEST_F(SettingsTest, RefuseASettingOfTheFileWithoutAValue) {
+  for (const char* text : {"read-access = \"\"\n", "read-access =\n", "read-access = []\n"}) {
+    file(text);
+    expect_refused({}, "read-access");
+  }
+}
+
 TEST_F(SettingsTest, RefuseAFileThatIsNotThere) {
   expect_refused({"--config", "/nonexistent/surveyd.toml"}, "/nonexistent/surveyd.toml");
 }
