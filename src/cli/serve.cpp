@@ -60,10 +60,12 @@ http::Limits within_descriptors(http::Limits limits) {
   return limits;
 }
 
-std::optional<ino_t> inode_of(const std::string& path) {
+using FileId = std::pair<dev_t, ino_t>;
+
+std::optional<FileId> file_id_of(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
-  return status.st_ino;
+  return FileId{status.st_dev, status.st_ino};
 }
 
 /// One line for the first survey, and one for each change after it.
@@ -209,7 +211,7 @@ int run(const Settings& settings) {
   Credentials credentials{context.get_executor(), settings, service, server, credentials_worker};
   credentials.load_or_fail();
   const std::string made_socket = open_listeners(server, service, settings);
-  const auto unix_inode = inode_of(made_socket);
+  const auto own_file = file_id_of(made_socket);
 
   std::function<void()> await_hangup = [&] {
     surveys.async_wait([&](const boost::system::error_code& error, int) {
@@ -225,6 +227,9 @@ int run(const Settings& settings) {
     spdlog::info("signal {}: finishing open requests", signal);
     supervision.stopping("Finishing open requests");
     verifications.cancel();
+    // Another instance may have taken the path over, and the next one may do so from now on. As
+    // long as the socket is open, no other file has its number.
+    if (!made_socket.empty() && file_id_of(made_socket) == own_file) ::unlink(made_socket.c_str());
     server.drain([&context] { context.stop(); });
     ends.async_wait([&](const boost::system::error_code& none, int again) {
       if (none) return;
@@ -239,8 +244,6 @@ int run(const Settings& settings) {
   surveyor.start();
   serve_until_stopped(context);
 
-  // Another instance may have taken the path over meanwhile.
-  if (!made_socket.empty() && inode_of(made_socket) == unix_inode) ::unlink(made_socket.c_str());
   for (const std::string& id : reaper.pending())
     spdlog::warn("container {} is not removed yet, and nobody goes on with it", id);
   const bool trials_ended = verifications.stop(std::chrono::milliseconds{1500});

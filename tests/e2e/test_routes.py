@@ -2,14 +2,15 @@
 
 import json
 import re
+import signal
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from daemon import Daemon, DaemonCase, is_root  # noqa: E402
-from wire import Connection  # noqa: E402
+from daemon import Daemon, DaemonCase, eventually, is_root  # noqa: E402
+from wire import DEADLINE, Connection  # noqa: E402
 
 JSON = "application/json"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -487,6 +488,20 @@ class UnixSocket(DaemonCase):
         with Daemon(unix_socket=path) as other:
             self.assertEqual(other.request("GET", "/healthz", address=path).status, 200)
         self.assertFalse(Path(path).exists())
+
+    def test_the_socket_file_of_the_next_one_stays(self):
+        path = self.socket_path + ".next"
+        with Daemon(unix_socket=path) as first:
+            with Connection(path) as slow:
+                slow.send(b"GET /healthz HTTP/1.1\r\n")
+                self.assertEqual(first.request("GET", "/healthz").status, 200)  # it has been read
+                first.signal(signal.SIGTERM)
+                eventually(lambda: not Path(path).exists(), "the path is free")
+                with Daemon(unix_socket=path) as second:
+                    slow.send(b"Host: x\r\n\r\n")
+                    self.assertEqual(slow.receive().status, 200)
+                    self.assertEqual(first.process.wait(DEADLINE), 0)
+                    self.assertEqual(second.request("GET", "/healthz", address=path).status, 200)
 
     def test_a_left_over_socket_file_is_taken_over(self):
         path = self.socket_path + ".left"
