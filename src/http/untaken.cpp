@@ -34,11 +34,13 @@ bool Untaken::takes_too_long(int socket, Clock::time_point now, Clock::duration 
     deadline_ = Clock::time_point::max();
     return false;
   }
-  // A Unix socket counts what its buffers cost, which is more than is in them: there it can be seen
-  // only that some of it has been taken.
-  const std::uint64_t written_since = written_ - due_;
-  const bool has_taken =
-      *domain == AF_UNIX ? *untaken < due_untaken_ + written_since : *untaken <= written_since;
+  // Taken it is when all that is left has been written since. A Unix socket counts what its buffers
+  // cost, which is more than is in them, up to eight times with the shortest answers: there, some
+  // of it has to be gone as well.
+  const std::uint64_t since = written_ - due_;
+  const bool has_taken = *domain == AF_UNIX
+                             ? *untaken < due_untaken_ + since && *untaken <= 8 * since
+                             : *untaken <= since;
   if (deadline_ != Clock::time_point::max() && !has_taken) return now >= deadline_;
   due_ = written_;
   due_untaken_ = *untaken;

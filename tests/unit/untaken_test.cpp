@@ -95,6 +95,17 @@ TEST_P(UntakenTest, IsSettledOnceEverythingIsTaken) {
   EXPECT_FALSE(untaken_.is_settled());
 }
 
+TEST_P(UntakenTest, IsNotPutOffByAPeerThatTakesALittle) {
+  write_all();
+  EXPECT_FALSE(too_long_at(seconds{100}));
+  for (int second = 101; second < 115; ++second) {
+    std::string some(1000, '\0');
+    ASSERT_GT(::recv(ends_.peers.get(), some.data(), some.size(), 0), 0);
+    EXPECT_FALSE(too_long_at(seconds{second}));
+  }
+  EXPECT_TRUE(too_long_at(seconds{115}));
+}
+
 TEST_P(UntakenTest, BeginsAgainWithTheNextAnswer) {
   write_all();
   EXPECT_FALSE(too_long_at(seconds{100}));
