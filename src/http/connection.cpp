@@ -33,6 +33,8 @@ constexpr std::chrono::seconds idle_memory{1};
 // kept early rather than late.
 constexpr std::chrono::milliseconds first_look = looked_ahead + looked_ahead / 2;
 constexpr std::chrono::milliseconds between_looks{100};
+// Of pipelined requests, before the other connections get their turn.
+constexpr unsigned most_in_a_row = 16;
 // Pipelined answers are gathered up to here before they are written.
 constexpr std::size_t most_gathered = 16 * 1024;
 
@@ -81,13 +83,19 @@ Task<> Connection::serve() {
         finish_reading(error);
         co_return co_await close();
       }
-      if (phase_ == Phase::idle) {
+      const bool was_idle = phase_ == Phase::idle;
+      const Clock::time_point idle_until = deadline_;
+      if (was_idle) {
         timed_out_ = false;  // it came at the last moment
         enter(Phase::head);
       }
       end_ += size;
-      wire_bytes_ += size;
       step = advance(parser);
+      if (was_idle && begin_ == end_ && step == Step::need_input && !head_done_) {
+        // Nothing but the empty line after a body: the next request has not begun.
+        phase_ = Phase::idle;
+        deadline_ = idle_until;
+      }
     }
 
     const auto begun = Clock::now();
@@ -116,7 +124,10 @@ Task<> Connection::serve() {
         !co_await flush())
       co_return;
     enter(Phase::idle, answered);
-    if (!is_alone() && begin_ == end_) co_await asio::post(completion);
+    if (begin_ == end_ ? !is_alone() : ++in_a_row_ >= most_in_a_row) {
+      in_a_row_ = 0;
+      co_await asio::post(completion);
+    }
   }
   if (co_await flush()) co_await close();
 }
@@ -145,6 +156,7 @@ Connection::Step Connection::take_head(RequestParser& parser) {
   boost::system::error_code error;
   const std::string_view head{input_.data() + begin_, head_size_};
   begin_ += parser.parse(head, error);
+  wire_bytes_ = head_size_;
   if (error) return refuse(head_problem(head, error));
   head_done_ = true;
   message_done_ = parser.is_done();
@@ -173,13 +185,17 @@ Connection::Step Connection::take_head(RequestParser& parser) {
 Connection::Step Connection::take_body(RequestParser& parser) {
   if (begin_ < end_) {
     boost::system::error_code error;
-    begin_ += parser.parse({input_.data() + begin_, end_ - begin_}, error);
+    const std::size_t taken = parser.parse({input_.data() + begin_, end_ - begin_}, error);
+    begin_ += taken;
+    wire_bytes_ += taken;
     if (error) return refuse(parse_problem(error));
   }
   message_done_ = parser.is_done();
-  // Whatever a request consists of, it ends: chunk extensions and trailers count as well.
+  // Whatever a request consists of, it ends: chunk extensions and trailers count as well. What is
+  // behind its end belongs to the next one.
+  const std::size_t pending = message_done_ ? 0 : end_ - begin_;
   const bool no_space = begin_ == 0 && end_ == most_input;
-  if (wire_bytes_ > service_.limits.request_bytes || (no_space && !message_done_))
+  if (wire_bytes_ + pending > service_.limits.request_bytes || (no_space && !message_done_))
     return refuse("request_too_large",
                   problem(400, "bad-request", "the request is too long as a whole"));
   return Step::complete;
@@ -212,7 +228,8 @@ Connection::Step Connection::find_head() {
     if (!violation) return Step::complete;
     return refuse("malformed", problem(400, "bad-request", std::string{*violation}));
   }
-  return scanned_ > limit ? refuse(head_too_long()) : Step::need_input;
+  // One of just the limit would have ended by now.
+  return scanned_ >= limit ? refuse(head_too_long()) : Step::need_input;
 }
 
 Response Connection::head_too_long() const {

@@ -82,7 +82,7 @@ class Connection {
   Request request_;
   Routed routed_;
   Response refusal_;
-  std::size_t wire_bytes_ = 0;  ///< of the request that is being read
+  std::size_t wire_bytes_ = 0;  ///< that were taken of the request that is being read
   std::size_t scanned_ = 0;     ///< how far the end of the head has been looked for
   std::size_t head_size_ = 0;   ///< 0 until it has been found
   bool begun_ = false;          ///< an empty line before the request is behind us
@@ -90,6 +90,7 @@ class Connection {
   bool message_done_ = false;  ///< nothing of the current request is left to read
 
   std::uint64_t answered_ = 0;  ///< `Service::answered` after the last answer
+  unsigned in_a_row_ = 0;       ///< pipelined requests since others had their turn
 
   Phase phase_ = Phase::idle;
   Clock::time_point deadline_;

@@ -317,6 +317,18 @@ TEST(Refusal, OfALongHeadDoesNotWaitForItsEnd) {
   EXPECT_TRUE(talk.finished());
 }
 
+// A full buffer would be read into for ever.
+TEST(Refusal, OfAHeadThatFillsTheBufferWithoutAnEnd) {
+  http::Limits limits;
+  limits.head_bytes = http::most_input;
+  const std::string begin = "GET / HTTP/1.1\r\n" + std::string{host} + "X: ";
+  const std::string rest(http::most_input - begin.size(), 'x');
+  Conversation talk{limits};
+  EXPECT_EQ(statuses(talk.say(begin + rest)), "431");
+  EXPECT_TRUE(talk.finished());
+  EXPECT_EQ(statuses(Conversation{limits}.say(begin + rest.substr(4) + "\r\n\r\n")), "200");
+}
+
 TEST(Refusal, ClosesAndTakesNoMore) {
   Conversation talk;
   EXPECT_EQ(statuses(talk.say("hello\r\n\r\n" + get("/healthz"))), "400");
@@ -347,6 +359,19 @@ TEST(TinyLimits, CountWhatDoesNotEndUpInTheBody) {
   for (int i = 0; i < 100 && answer.empty(); ++i) answer = talk.say("1;x=yyyyyyyy\r\n \r\n");
   EXPECT_EQ(statuses(answer), "400");
   EXPECT_TRUE(has(answer, "\r\nConnection: close\r\n"));
+}
+
+TEST(TinyLimits, DoNotCountTheNextRequests) {
+  http::Limits limits;
+  limits.request_bytes = 300;
+  std::string requests =
+      "GET /healthz HTTP/1.1\r\n" + std::string{host} + "Content-Length: 2\r\n\r\n{}";
+  std::string expected = "200";
+  for (int i = 0; i < 40; ++i) {
+    requests += get("/healthz");
+    expected += " 200";
+  }
+  EXPECT_EQ(statuses(Conversation{limits}.say(requests)), expected);
 }
 
 }  // namespace

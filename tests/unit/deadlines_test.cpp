@@ -64,6 +64,18 @@ TEST(Deadline, OfAnIdleConnectionClosesSilently) {
   }
 }
 
+TEST(Deadline, OfAnIdleConnectionIsNotThatOfAHeadAfterAnEmptyLine) {
+  Conversation talk;
+  EXPECT_EQ(statuses(talk.say(healthz)), "200");
+  talk.pass(50s);
+  EXPECT_EQ(talk.say("\r\n"), "");
+  talk.pass(59s);
+  EXPECT_FALSE(talk.closed());
+  talk.pass(61s);
+  EXPECT_EQ(talk.hear(), "");
+  EXPECT_TRUE(talk.closed());
+}
+
 TEST(Deadline, OfTakingAnAnswerHoldsForWhatTheKernelKeeps) {
   for (const bool taken : {false, true}) {
     Conversation talk;
