@@ -142,6 +142,7 @@ std::string_view host_in_head(std::string_view head) {
     if (!same(head.substr(0, name.size()), name)) continue;
     std::string_view value = head.substr(name.size(), head.find('\r') - name.size());
     while (!value.empty() && is_blank(value.front())) value.remove_prefix(1);
+    while (!value.empty() && is_blank(value.back())) value.remove_suffix(1);
     return value;
   }
   return {};

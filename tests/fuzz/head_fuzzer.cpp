@@ -142,6 +142,12 @@ void check_parsed(const Head& head, const Request& request) {
   require(request.version == 10 || request.version == 11, "the version is 1.0 or 1.1");
   require(request.version == 10 || head.count("host") == 1, "HTTP/1.1 has one Host");
 
+  const bool expects = request.version == 11 && head.count("expect") > 0;
+  const bool continues = lower(head.value("expect")) == "100-continue";
+  require(request.expects_continue() == (expects && continues) &&
+              request.expects_other_than_continue() == (expects && !continues),
+          "what is expected is 100-continue or something else");
+
   const auto size = static_cast<std::size_t>(request.end() - request.begin());
   require(size == head.fields.size(), "both readings find as many fields");
   for (std::size_t i = 0; i < size; ++i) {
@@ -199,6 +205,8 @@ void check(std::string_view input) {
   if (http::violation_in_head(head)) return;
   const Head second = read(head);
   check_accepted(second);
+  require(http::host_in_head(head) == second.value("host"),
+          "whom a head is for is found before it is parsed");
 
   const Outcome whole = parse(input, head_size, {input.size()});
   if (!whole.refused) {
@@ -208,7 +216,11 @@ void check(std::string_view input) {
   // Byte by byte behind the head, and in two at a place that the input chooses.
   std::vector<std::size_t> cuts;
   for (std::size_t cut = head_size; cut <= input.size(); ++cut) cuts.push_back(cut);
-  check_same(whole, parse(input, head_size, cuts));
+  Outcome cut_everywhere = parse(input, head_size, cuts);
+  check_same(whole, cut_everywhere);
+  cut_everywhere.request.shrink();
+  require(cut_everywhere.request.body.capacity() < limits().body_bytes,
+          "an idle connection keeps no body");
   if (const std::size_t rest = input.size() - head_size; rest > 0) {
     const std::size_t cut = head_size + static_cast<unsigned char>(input.back()) % rest;
     check_same(whole, parse(input, head_size, {cut, input.size()}));

@@ -75,7 +75,8 @@ using http::Routed;
 using http::Transport;
 using http::verb;
 
-constexpr std::array methods = {"GET", "HEAD", "POST", "DELETE", "PUT", "BREW"};
+constexpr std::array methods = {"GET", "HEAD", "POST",    "DELETE",
+                                "PUT", "BREW", "OPTIONS", "CONNECT"};
 const std::array listeners = {
     Listener{Transport::loopback, "http://127.0.0.1:9847", {"127.0.0.1:9847", "localhost:9847"}},
     Listener{Transport::unix_socket, "unix:/run/surveyd.sock", {}},
