@@ -294,6 +294,9 @@ void Connection::enter(Phase phase, Clock::time_point now) {
   const Limits& limits = service_.limits;
   phase_ = phase;
   switch (phase) {
+    case Phase::handshake:
+      deadline_ = now + (draining_ ? limits.drain_patience : limits.head_deadline);
+      break;
     case Phase::idle:
       deadline_ = now + (draining_ ? limits.drain_patience : limits.idle_deadline);
       break;
@@ -368,8 +371,8 @@ void Connection::reset() {
 
 void Connection::drain() {
   draining_ = true;
-  if (phase_ != Phase::idle) return;
-  if (!has_served_) return enter(Phase::idle);
+  if (phase_ != Phase::idle && phase_ != Phase::handshake) return;
+  if (!has_served_) return enter(phase_);
   // What has arrived is read next, and answered.
   boost::system::error_code ignored;
   Socket& socket = stream_.socket();
@@ -405,7 +408,7 @@ Exchange Connection::exchange() {
 
 // Under the deadline of a head: until it is done, nothing of a request can arrive.
 Task<bool> Connection::shake_hands() {
-  enter(Phase::head);
+  enter(Phase::handshake);
   const auto [error] = co_await stream_.async_handshake();
   if (error) {
     service_.counters.rejected("tls_handshake");

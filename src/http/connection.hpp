@@ -42,7 +42,7 @@ class Connection {
   [[nodiscard]] const Listener& listener() const { return *caller_.listener; }
 
  private:
-  enum class Phase { idle, head, body, handling, writing, lingering };
+  enum class Phase { handshake, idle, head, body, handling, writing, lingering };
   enum class Step { need_input, complete, refused };
 
   Step advance(RequestParser& parser);

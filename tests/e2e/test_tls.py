@@ -144,6 +144,13 @@ class Encrypted(Case):
         with Connection(self.remote) as connection:
             self.assertEqual(connection.rest(), b"")
 
+    def test_who_has_not_begun_one_holds_the_end_up_no_longer_than_a_new_connection(self):
+        daemon = self.start()
+        with Connection(self.remote), Connection(self.remote) as served:
+            served.send(b"no TLS\r\n")
+            served.rest()  # accepted in order, so the first one is as well
+            daemon.stop(3)  # the deadline of open requests is 4 s
+
     def test_a_slow_head_is_answered_408(self):
         self.start("--head-deadline", "1")
         with TlsConnection(self.remote, self.context()) as connection:
