@@ -292,7 +292,7 @@ void Surveyor::finish(const std::shared_ptr<Run>& run) {
   if (!stopped_ && due_ != steady_clock::time_point{}) schedule();
   run_.reset();
   const auto now = steady_clock::now();
-  rested_at_ = now + std::min<steady_clock::duration>(9 * (now - run->begun), longest_rest);
+  rested_at_ = now + std::min<steady_clock::duration>(19 * (now - run->begun), longest_rest);
   if (run->result) {
     current_ = run->result;
     publish_(current_);

@@ -231,7 +231,7 @@ TEST_F(SurveyorTest, SharesARunThatBeginsAfterTheCalls) {
   EXPECT_EQ(surveyor.begun(), 2U);
 }
 
-TEST_F(SurveyorTest, RestsNineTimesAsLongAsItSurveyed) {
+TEST_F(SurveyorTest, RestsNineteenTimesAsLongAsItSurveyed) {
   static std::vector<std::chrono::steady_clock::time_point> begun;
   begun.clear();
   static constexpr auto takes = 4ms;
@@ -248,7 +248,7 @@ TEST_F(SurveyorTest, RestsNineTimesAsLongAsItSurveyed) {
   surveyor_->survey(ask);
   while (answered < 3) context().run_one();
   ASSERT_EQ(begun.size(), 3U);
-  for (std::size_t i = 1; i < begun.size(); ++i) EXPECT_GE(begun[i] - begun[i - 1], 10 * takes);
+  for (std::size_t i = 1; i < begun.size(); ++i) EXPECT_GE(begun[i] - begun[i - 1], 20 * takes);
 }
 
 TEST_F(SurveyorTest, TakesANewSurveyFromACallback) {
