@@ -86,9 +86,9 @@ class Surveyor {
 
   /// A survey that begins after this call: what has changed just now may have come too late for the
   /// one that runs. Callers who wait for the next one share it, and it begins only after a rest of
-  /// nineteen times what the last one took (100 ms at most): however many are asked for, they take a
-  /// twentieth of one processor. `done` gets its snapshot, or the
-  /// last good one (null before the first) when it has none.
+  /// nineteen times what the last one took (100 ms at most): however many are asked for, they take
+  /// a twentieth of one processor. `done` gets its snapshot, or the last good one (null before the
+  /// first) when it has none.
   void survey(std::function<void(const Published&)> done = {});
 
   /// The generation of the last survey that has begun.
