@@ -19,6 +19,7 @@ def slow(bench, report):
     for kind, deadline in (("header", 12), ("body", 15), ("read", 15)):
         with bench.daemon(*NOBODYS_HURRY) as daemon:
             pid = daemon.pid
+            pause(2)  # what is made ready after the start is not theirs
             base = resident(pid)
             forget_peak(pid)
             with Prober(bench.socket, fresh=True) as prober:
