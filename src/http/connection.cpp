@@ -70,8 +70,7 @@ Task<> Connection::serve() {
     Step step = begin_ < end_ ? advance(parser) : Step::need_input;
     while (step == Step::need_input) {
       if (!output_.empty() && !co_await flush()) co_return;
-      if (phase_ != Phase::head && phase_ != Phase::body)
-        enter(begin_ < end_ ? Phase::head : Phase::idle);
+      if (phase_ == Phase::idle && begin_ < end_) enter(Phase::head);
       if (draining_ && has_served_ && phase_ == Phase::idle) co_return co_await close();
       const auto [error, size] = co_await stream_.async_read_some(input_space());
       if (timed_out_ && phase_ != Phase::idle) {
