@@ -22,6 +22,7 @@ sys.path[:0] = map(str, DIRECTORIES)
 from daemon import binary  # noqa: E402
 from guest_root import GuestRoot  # noqa: E402
 from in_guest import Guest, main, suite_of  # noqa: E402
+from strangers import TRIES  # noqa: E402
 
 # Of the tests on this machine's own tree those that more controllers may turn out differently.
 FROM_TIER_0 = (
@@ -46,12 +47,10 @@ FUSE_PROGRAMS = ("fuse-overlayfs", "fusermount3")
 # The variables that name what is tested, and where that is in the guest.
 TESTED = {"SURVEYD_BIN": "/bin/surveyd", "SURVEYD_CONTRACT_TESTS": "/bin/contract_tests"}
 WRITE_THEN_EXIT = "/bin/write_then_exit"
-# How often each stranger tries: more, and SURVEYD_VM_SECONDS, for a run by hand.
-TRIES = os.environ.get("SURVEYD_STRANGERS_TRIES", "400")
 
 
 def make_root(directory):
-    exported = {"WRITE_THEN_EXIT": WRITE_THEN_EXIT, "SURVEYD_STRANGERS_TRIES": TRIES}
+    exported = {"WRITE_THEN_EXIT": WRITE_THEN_EXIT, "SURVEYD_STRANGERS_TRIES": str(TRIES)}
     root = GuestRoot(directory, TESTED | exported)
     for program in PROGRAMS:
         root.add_program(program)
