@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@ struct Ends {
 
 Ends unix_pair() {
   std::array<int, 2> pair{};
-  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair.data()), 0);
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()), 0);
   return {UniqueFd{pair[0]}, UniqueFd{pair[1]}};
 }
 
@@ -40,9 +41,9 @@ Ends tcp_pair() {
   EXPECT_EQ(::bind(listener.get(), any, size), 0);
   EXPECT_EQ(::listen(listener.get(), 1), 0);
   EXPECT_EQ(::getsockname(listener.get(), any, &size), 0);
-  Ends ends{UniqueFd{::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)}, {}};
-  ::connect(ends.ours.get(), any, size);
-  ends.peers = UniqueFd{::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+  Ends ends{UniqueFd{::socket(AF_INET, SOCK_STREAM, 0)}, {}};
+  EXPECT_EQ(::connect(ends.ours.get(), any, size), 0);
+  ends.peers = UniqueFd{::accept(listener.get(), nullptr, nullptr)};
   return ends;
 }
 
@@ -52,7 +53,8 @@ class UntakenTest : public testing::TestWithParam<Ends (*)()> {
   void write_all() {
     const std::string some(16 * 1024, 'x');
     while (true) {
-      const ssize_t count = ::send(ends_.ours.get(), some.data(), some.size(), MSG_NOSIGNAL);
+      const ssize_t count =
+          ::send(ends_.ours.get(), some.data(), some.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       if (count <= 0) return;
       untaken_.wrote(static_cast<std::size_t>(count));
     }
@@ -60,7 +62,7 @@ class UntakenTest : public testing::TestWithParam<Ends (*)()> {
   void take_all() {
     std::string buffer(64 * 1024, '\0');
     while (waits_for_peer(ends_.ours.get()))
-      (void)::recv(ends_.peers.get(), buffer.data(), buffer.size(), 0);
+      (void)::recv(ends_.peers.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   }
   bool too_long_at(seconds at) {
     return untaken_.takes_too_long(ends_.ours.get(), Untaken::Clock::time_point{at}, patience);
@@ -118,8 +120,10 @@ TEST_P(UntakenTest, BeginsAgainWithTheNextAnswer) {
 
 TEST_P(UntakenTest, DoesNotWaitForAPeerThatIsGone) {
   write_all();
-  // With input that it has not read a close is a reset.
+  // With input that it has not read a close is a reset, which takes a moment to arrive.
   ends_.peers = UniqueFd{};
+  pollfd reset{.fd = ends_.ours.get(), .events = 0, .revents = 0};
+  ASSERT_EQ(::poll(&reset, 1, 10'000), 1);
   EXPECT_FALSE(waits_for_peer(ends_.ours.get()));
 }
 
