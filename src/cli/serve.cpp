@@ -99,7 +99,8 @@ void serve_until_stopped(boost::asio::io_context& context) {
 int run(const Settings& settings) {
   const RealHost host;
   const metrics::Build build{version, revision, compiler, host.kernel_release()};
-  boost::asio::io_context context{1};
+  // Other threads post to it and do nothing else: sockets and descriptors need no locks.
+  boost::asio::io_context context{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
   // Before anybody can see that it runs: from then on a signal means what it should.
   boost::asio::signal_set surveys{context, SIGHUP};
   boost::asio::signal_set ends{context, SIGTERM, SIGINT};
