@@ -27,7 +27,8 @@ def outcome(case):
 
 
 def main(first, again=""):
-    outcomes = {name: outcome(case) for name, case in cases(first).items()}
+    ran = cases(first)
+    outcomes = {name: outcome(case) for name, case in ran.items()}
     unsteady = {
         name
         for name, case in cases(again).items()
@@ -39,7 +40,7 @@ def main(first, again=""):
     print(len(outcomes) - lost - skipped, lost, skipped)
     for name in failed:
         print(name, "failed once, passed alone" if name in unsteady else "failed")
-        said = cases(first)[name].findtext("system-out") or ""
+        said = ran[name].findtext("system-out") or ""
         for line in said.rstrip().splitlines()[-LINES:]:
             print("    " + line[:WIDTH])
 
